@@ -1,0 +1,39 @@
+//! Where a project runs: `config/<name>.yaml`, validated.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Parameters;
+
+/// A place in a store: `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`.
+///
+/// A relative path in YAML is resolved against the project's root; the URL never ends with a slash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Location(pub url::Url);
+
+/// Where a project runs.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// The file's stem: `local` for `config/local.yaml`.
+    pub name: String,
+    /// Where the company's systems drop raw objects: `${raw}` in a source's location.
+    pub raw: Location,
+    /// Where landed and published tables, releases and exports live.
+    pub warehouse: Location,
+    /// The SQLite file of run records and leases.
+    pub state: PathBuf,
+    /// Business days are days in this zone.
+    pub timezone: chrono_tz::Tz,
+    /// ISO 4217, three capital letters; money columns are in it.
+    pub currency: String,
+    /// Bytes.
+    pub memory_limit: u64,
+    /// Query partitions and concurrent reads; at least 1.
+    pub parallelism: usize,
+    /// SQL roots, absolute, in order: the first that has a model wins.
+    pub sql: Vec<PathBuf>,
+    /// The standard parameters with this environment's values, and those the project adds.
+    pub parameters: Parameters,
+    /// Options for the object stores (`aws_endpoint`, `aws_region`, …), as object_store names them. May be secret.
+    pub storage: BTreeMap<String, String>,
+}

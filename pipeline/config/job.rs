@@ -1,0 +1,73 @@
+//! What runs: `jobs/<name>.yaml`, validated.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Parameters, Source};
+
+/// One job: sources to land, models to build, when, and where the results go.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The file's stem.
+    pub name: String,
+    /// Relative to the project's root.
+    pub file: PathBuf,
+    pub description: String,
+    pub schedule: Option<Schedule>,
+    pub retry: Retry,
+    /// In the order of the file.
+    pub sources: Vec<Source>,
+    /// Model selectors, as written; what they need upstream is built with them.
+    pub models: Vec<String>,
+    pub exports: Vec<ExportFormat>,
+    pub on_failure: Vec<NotifyTarget>,
+    /// The environment's parameters with the job's values over them.
+    pub parameters: Parameters,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// As written: five fields, or six with seconds first.
+    pub cron: String,
+    pub timezone: chrono_tz::Tz,
+    pub catch_up: CatchUp,
+    pub catch_up_window: Duration,
+    pub overlap: Overlap,
+    pub jitter: Duration,
+    /// A run that would start later than this after its time is recorded as missed; `None`: never.
+    pub deadline: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatchUp {
+    None,
+    Last,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    Skip,
+    QueueOne,
+    Allow,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retry {
+    /// At least 1: the first try counts.
+    pub attempts: u32,
+    pub backoff: Duration,
+    pub max_backoff: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    Parquet,
+    Csv,
+}
+
+/// Where a failure is told. The URL may be secret.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NotifyTarget {
+    Webhook(String),
+}

@@ -1,0 +1,127 @@
+//! One model: a SQL file and the YAML beside it, validated. Seeds too.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// `schema.table`: the schema is the folder under the SQL root (`staging`, `intermediate`, `marts`) or `seeds`, `landed`, `ops`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    pub schema: String,
+    pub table: String,
+}
+
+impl TableName {
+    pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
+        Self { schema: schema.into(), table: table.into() }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.schema, self.table)
+    }
+}
+
+/// The types that contracts and models use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataType {
+    String,
+    /// 64 bits.
+    Integer,
+    Double,
+    Decimal { precision: u8, scale: i8 },
+    Boolean,
+    Date,
+    /// A UTC instant in microseconds.
+    Timestamp,
+}
+
+/// A table of the project: its SQL, and what its YAML promises.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub name: TableName,
+    /// The text of the `.sql` file.
+    pub sql: String,
+    /// Relative to the project's root where it lies inside it.
+    pub sql_file: PathBuf,
+    pub yaml_file: PathBuf,
+    pub description: String,
+    pub materialized: Materialization,
+    /// The columns that identify a row; checked unique and not null. Nulls never occur in them.
+    pub grain: Vec<String>,
+    /// In the order of the table.
+    pub columns: Vec<ModelColumn>,
+    pub checks: Vec<Check>,
+    pub history: History,
+    pub owner: Option<String>,
+    pub tags: Vec<String>,
+    /// Where each YAML key stands, for messages: path (`columns.2.type`) to line and column, from 1.
+    pub places: BTreeMap<String, (usize, usize)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Materialization {
+    /// Expanded where it is used.
+    View,
+    /// Built whole.
+    Table,
+    /// Built by day: a row of day d depends on input rows of day d only. `day` is the column that holds it.
+    Incremental { day: String },
+}
+
+#[derive(Debug, Clone)]
+pub struct ModelColumn {
+    pub name: String,
+    pub data_type: DataType,
+    pub description: String,
+}
+
+/// Which as-of snapshots `<table>_history` keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    None,
+    /// Month ends, and the newest.
+    Monthly,
+    Daily,
+}
+
+/// A query for bad rows.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// `<table>.<what>`: unique in the model.
+    pub name: String,
+    pub kind: CheckKind,
+    pub severity: Severity,
+    pub description: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub enum CheckKind {
+    /// The grain, and `unique: [a, b]`.
+    Unique(Vec<String>),
+    NotNull(String),
+    AcceptedValues { column: String, values: Vec<String> },
+    /// Every value of the column is in the other table's column; nulls pass.
+    Relationship { column: String, to: TableName, to_column: String },
+    /// A query that returns the bad rows.
+    Query(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warn,
+}
+
+/// A small CSV under `sql/seeds/`, with a YAML of its columns' types beside it.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    pub name: String,
+    pub csv_file: PathBuf,
+    /// The text of the CSV file, header included.
+    pub csv: String,
+    pub description: String,
+    /// In the order of the file's header.
+    pub columns: Vec<ModelColumn>,
+}

@@ -1,0 +1,1 @@
+//! The functions that SQL models call and DataFusion does not have: one file each.
