@@ -1,5 +1,12 @@
 //! Leases with fencing tokens: who may work on what, until when.
+//!
+//! A lease ends when it is released, when its time is over, or when its owner dies. Death on the same machine is
+//! known at once: an owner keeps a lock on a file beside the state file, which the system gives up with the process.
+//! Where locking fails, the time alone decides.
 
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -27,7 +34,7 @@ pub enum LeaseOutcome {
 }
 
 impl State {
-    /// Takes the lease if nobody holds it, its holder released it, or its time is over.
+    /// Takes the lease if nobody holds it, its holder released it or died, or its time is over.
     ///
     /// `owner` says who holds it to a person who waits: a host and a process id.
     pub async fn acquire_lease(
@@ -39,8 +46,9 @@ impl State {
     ) -> Result<LeaseOutcome, StateError> {
         const DOING: &str = "acquiring a lease";
         let failed = |error| self.failed(DOING, error);
+        let guard = self.lock_guard(name);
         let mut transaction = self.write(DOING).await?;
-        let row = sqlx::query("select owner, token, acquired_at, expires_at, released_at from leases where name = ?")
+        let row = sqlx::query("select * from leases where name = ?")
             .bind(name)
             .fetch_optional(&mut *transaction)
             .await
@@ -49,7 +57,8 @@ impl State {
         if let Some(row) = row {
             let record = Record { row: &row, path: &self.path };
             let expires_at = record.instant("expires_at")?;
-            if record.optional_instant("released_at")?.is_none() && expires_at > now {
+            let is_abandoned = guard.is_some() && record.value::<bool>("is_guarded")?;
+            if record.optional_instant("released_at")?.is_none() && expires_at > now && !is_abandoned {
                 let since = record.instant("acquired_at")?;
                 return Ok(LeaseOutcome::Held { owner: record.text("owner")?, since, expires_at });
             }
@@ -63,18 +72,20 @@ impl State {
             expires_at: later(now, time_to_live),
         };
         sqlx::query(
-            "insert into leases (name, owner, token, acquired_at, expires_at) values (?1, ?2, ?3, ?4, ?5)
-             on conflict (name) do update set owner = ?2, token = ?3, acquired_at = ?4, expires_at = ?5, released_at = null",
+            "insert or replace into leases (name, owner, token, acquired_at, expires_at, is_guarded)
+             values (?, ?, ?, ?, ?, ?)",
         )
         .bind(&lease.name)
         .bind(&lease.owner)
         .bind(signed(lease.token))
         .bind(micros(lease.acquired_at))
         .bind(micros(lease.expires_at))
+        .bind(guard.is_some())
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
+        self.keep_guard(&lease, guard);
         Ok(LeaseOutcome::Acquired(lease))
     }
 
@@ -112,8 +123,9 @@ impl State {
             .bind(signed(lease.token))
             .execute(&self.pool)
             .await
-            .map(|_| ())
-            .map_err(|error| self.failed("releasing a lease", error))
+            .map_err(|error| self.failed("releasing a lease", error))?;
+        self.drop_guard(lease);
+        Ok(())
     }
 
     /// Says whether the lease still gives the right to work: asked right before anything becomes visible.
@@ -149,6 +161,33 @@ impl State {
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
         if self.lease_is_current_on(connection, lease, now).await? { Ok(()) } else { Err(lost(lease)) }
+    }
+
+    /// Locks the file that shows that a lease's owner lives; `None` if another owner has it or locking fails.
+    fn lock_guard(&self, name: &str) -> Option<File> {
+        let file = File::create(self.guard_path(name)).ok()?;
+        file.try_lock().ok()?;
+        Some(file)
+    }
+
+    fn guard_path(&self, name: &str) -> PathBuf {
+        let safe: String =
+            name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!("-{safe}.lock"));
+        PathBuf::from(path)
+    }
+
+    fn keep_guard(&self, lease: &Lease, guard: Option<File>) {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guard) = guard {
+            guards.insert((lease.name.clone(), lease.token), guard);
+        }
+    }
+
+    fn drop_guard(&self, lease: &Lease) {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        guards.remove(&(lease.name.clone(), lease.token));
     }
 }
 

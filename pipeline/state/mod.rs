@@ -23,7 +23,7 @@ mod runs;
 mod text;
 
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus};
-pub use error::StateError;
+pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};
 pub use ops::OpsTable;
 pub use records::{
@@ -31,13 +31,18 @@ pub use records::{
     SourceRecord, TableAction, TableRecord, Trigger,
 };
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// The open state file. Clones share it.
 #[derive(Debug, Clone)]
 pub struct State {
     pool: sqlx::SqlitePool,
     path: PathBuf,
+    /// Locked files that show that the owner of a lease (name, token) lives.
+    guards: Arc<Mutex<BTreeMap<(String, u64), File>>>,
 }
 
 impl State {

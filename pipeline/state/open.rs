@@ -64,7 +64,7 @@ impl State {
                 .connect_with(options.clone())
                 .await;
             match pool {
-                Ok(pool) => return Ok(State { pool, path: path.to_owned() }),
+                Ok(pool) => return Ok(State { pool, path: path.to_owned(), guards: Default::default() }),
                 Err(error) => match StateError::from_database("opening", path, error) {
                     // Switching a new file to WAL does not wait for the lock by itself.
                     StateError::Locked { .. } if Instant::now() < deadline => {

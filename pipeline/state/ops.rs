@@ -175,10 +175,10 @@ fn runs_batch(runs: &[RunSummary]) -> Result<RecordBatch, StateError> {
 fn tables_batch(tables: &[(String, TableRecord)]) -> Result<RecordBatch, StateError> {
     Columns::of(tables)
         .text("run_id", |(run_id, _)| run_id)
-        .text("table", |(_, table)| &table.table)
+        .text("table_name", |(_, table)| &table.table)
         .text("action", |(_, table)| table.action.as_str())
         .text("reason", |(_, table)| &table.reason)
-        .optional_count("rows", |(_, table)| table.rows)
+        .optional_count("row_count", |(_, table)| table.rows)
         .optional_count("bytes", |(_, table)| table.bytes)
         .seconds("seconds", |(_, table)| table.seconds)
         .optional_count("version", |(_, table)| table.version)
@@ -204,8 +204,8 @@ fn sources_batch(sources: &[(String, SourceRecord)]) -> Result<RecordBatch, Stat
 fn checks_batch(checks: &[(String, CheckRecord)]) -> Result<RecordBatch, StateError> {
     Columns::of(checks)
         .text("run_id", |(run_id, _)| run_id)
-        .text("table", |(_, check)| &check.table)
-        .text("check", |(_, check)| &check.check)
+        .text("table_name", |(_, check)| &check.table)
+        .text("check_name", |(_, check)| &check.check)
         .text("severity", |(_, check)| severity_text(check.severity))
         .text("status", |(_, check)| check.status.as_str())
         .count("bad_rows", |(_, check)| check.bad_rows)

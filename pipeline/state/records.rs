@@ -40,6 +40,11 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// All values.
+    pub fn all() -> impl Iterator<Item = RunStatus> {
+        std::iter::once(RunStatus::Running).chain(RunOutcome::ALL.iter().copied().map(RunStatus::Ended))
+    }
+
     /// The stored text: `running` or the outcome's.
     pub fn as_str(self) -> &'static str {
         match self {

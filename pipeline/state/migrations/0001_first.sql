@@ -6,7 +6,9 @@ create table leases (
     token integer not null,
     acquired_at integer not null,
     expires_at integer not null,
-    released_at integer
+    released_at integer,
+    -- 1: the owner holds a lock file, so its death is known at once
+    is_guarded integer not null
 ) strict;
 
 create table runs (
