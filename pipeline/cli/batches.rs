@@ -122,8 +122,8 @@ impl BatchPrinter {
                     batches.push(RecordBatch::new_empty(self.schema));
                 }
                 let options = FormatOptions::default().with_null("null").with_display_error(true);
-                let table = pretty_format_batches_with_options(&batches, &options)
-                    .map_err(|error| watch.failure(&error))?;
+                let table =
+                    pretty_format_batches_with_options(&batches, &options).map_err(|error| watch.failure(&error))?;
                 writeln!(writer, "{table}").map_err(|error| watch.failure(&error))?;
                 flush(writer)?;
                 if left_out > 0 {

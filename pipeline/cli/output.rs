@@ -58,8 +58,7 @@ impl Output {
                 is_terminal && !forbidden && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
             }
         };
-        let shows_bars =
-            io::stderr().is_terminal() && !arguments.quiet && arguments.log_format == LogFormat::Text;
+        let shows_bars = io::stderr().is_terminal() && !arguments.quiet && arguments.log_format == LogFormat::Text;
         let target = if shows_bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             is_quiet: arguments.quiet,

@@ -130,8 +130,7 @@ impl State {
 
     /// Says whether the lease still gives the right to work: asked right before anything becomes visible.
     pub async fn lease_is_current(&self, lease: &Lease, now: DateTime<Utc>) -> Result<bool, StateError> {
-        let mut connection =
-            self.pool.acquire().await.map_err(|error| self.failed("reading a lease", error))?;
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed("reading a lease", error))?;
         self.lease_is_current_on(&mut connection, lease, now).await
     }
 

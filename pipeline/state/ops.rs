@@ -12,9 +12,7 @@ use super::leases::Lease;
 use super::rows::Record;
 use super::runs::severity_text;
 use super::text::{micros, signed, text_enum};
-use super::{
-    Backfill, BackfillDay, CheckRecord, RunFilter, RunSummary, SourceRecord, State, StateError, TableRecord,
-};
+use super::{Backfill, BackfillDay, CheckRecord, RunFilter, RunSummary, SourceRecord, State, StateError, TableRecord};
 
 text_enum! {
     /// A table of the schema `ops`.
@@ -32,7 +30,12 @@ text_enum! {
 impl OpsTable {
     /// The table's columns; known without a state file.
     pub fn schema(self) -> Result<SchemaRef, StateError> {
-        let batch = match self {
+        self.empty().map(|batch| batch.schema())
+    }
+
+    /// The table without rows.
+    pub fn empty(self) -> Result<RecordBatch, StateError> {
+        match self {
             OpsTable::Runs => runs_batch(&[]),
             OpsTable::RunTables => tables_batch(&[]),
             OpsTable::RunSources => sources_batch(&[]),
@@ -40,8 +43,7 @@ impl OpsTable {
             OpsTable::Backfills => backfills_batch(&[]),
             OpsTable::BackfillDays => days_batch(&[]),
             OpsTable::Leases => leases_batch(&[]),
-        };
-        batch.map(|batch| batch.schema())
+        }
     }
 }
 
@@ -49,7 +51,7 @@ impl State {
     /// All rows of an `ops` table, with statuses as they are now.
     pub async fn ops_table(&self, table: OpsTable, now: DateTime<Utc>) -> Result<RecordBatch, StateError> {
         match table {
-            OpsTable::Runs => runs_batch(&self.list_runs(&RunFilter::default(), now).await?),
+            OpsTable::Runs => self.runs_batch(&RunFilter::default(), now).await,
             OpsTable::RunTables => tables_batch(&self.tables_of(None).await?),
             OpsTable::RunSources => sources_batch(&self.sources_of(None).await?),
             OpsTable::Checks => checks_batch(&self.checks_of(None).await?),
@@ -57,6 +59,11 @@ impl State {
             OpsTable::BackfillDays => days_batch(&self.backfill_days(None, now).await?),
             OpsTable::Leases => leases_batch(&self.leases().await?),
         }
+    }
+
+    /// The rows of `ops.runs` that a filter chooses, the newest first.
+    pub async fn runs_batch(&self, filter: &RunFilter, now: DateTime<Utc>) -> Result<RecordBatch, StateError> {
+        runs_batch(&self.list_runs(filter, now).await?)
     }
 
     async fn leases(&self) -> Result<Vec<(Lease, Option<DateTime<Utc>>)>, StateError> {

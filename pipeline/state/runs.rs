@@ -235,16 +235,14 @@ impl State {
         to: NaiveDate,
         now: DateTime<Utc>,
     ) -> Result<BTreeMap<NaiveDate, RunStatus>, StateError> {
-        let rows = sqlx::query(runs_as_seen!(
-            "where job = ?2 and as_of between ?3 and ?4 order by started_at, run_id"
-        ))
-        .bind(micros(now))
-        .bind(job)
-        .bind(from.to_string())
-        .bind(to.to_string())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed("listing runs", error))?;
+        let rows = sqlx::query(runs_as_seen!("where job = ?2 and as_of between ?3 and ?4 order by started_at, run_id"))
+            .bind(micros(now))
+            .bind(job)
+            .bind(from.to_string())
+            .bind(to.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed("listing runs", error))?;
         rows.iter()
             .map(|row| {
                 let run = summary(&Record { row, path: &self.path })?;
@@ -370,11 +368,9 @@ impl State {
         match status.as_deref() {
             Some("running") => Ok(()),
             Some(status) => Err(StateError::RunNotRunning { run_id: run_id.to_owned(), status: status.to_owned() }),
-            None => Err(StateError::UnknownRecord {
-                kind: RecordKind::Run,
-                prefix: run_id.to_owned(),
-                newest: Vec::new(),
-            }),
+            None => {
+                Err(StateError::UnknownRecord { kind: RecordKind::Run, prefix: run_id.to_owned(), newest: Vec::new() })
+            }
         }
     }
 }
@@ -385,8 +381,7 @@ pub(super) fn find_by_prefix(kind: RecordKind, prefix: &str, ids: &[String]) -> 
     if let Some(exact) = ids.iter().find(|id| *id == prefix) {
         return Ok(exact.clone());
     }
-    let matches: Vec<String> =
-        ids.iter().filter(|id| !prefix.is_empty() && id.starts_with(prefix)).cloned().collect();
+    let matches: Vec<String> = ids.iter().filter(|id| !prefix.is_empty() && id.starts_with(prefix)).cloned().collect();
     match matches.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(StateError::UnknownRecord {
