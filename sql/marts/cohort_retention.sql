@@ -1,0 +1,277 @@
+-- How many of those who first bought in a month come back, and what they are
+-- worth: by calendar months, and by 30 days since each one's own first purchase.
+with customers as (
+    select * from intermediate.customers
+),
+
+buyers as (
+    select * from intermediate.buyers
+),
+
+customer_days as (
+    select * from intermediate.customer_days
+),
+
+-- A month as a number, to count from one to another.
+members as (
+    select
+        buyers.customer_id,
+        buyers.first_purchase_on,
+        cast(date_trunc('month', buyers.first_purchase_on) as date) as cohort,
+        cast(
+            date_part('year', buyers.first_purchase_on) * 12
+            + date_part('month', buyers.first_purchase_on) as bigint
+        ) as first_month,
+        coalesce(customers.acquisition_source, '(none)') as source
+    from buyers
+    left join customers on buyers.customer_id = customers.customer_id
+),
+
+-- The period of each day with sales; before period 0 nothing counts (a return
+-- without a purchase).
+calendar_days as (
+    select
+        'calendar_month' as cohort_kind,
+        members.cohort,
+        members.source,
+        members.customer_id,
+        cast(
+            date_part('year', customer_days.day) * 12
+            + date_part('month', customer_days.day) as bigint
+        ) - members.first_month as period,
+        customer_days.revenue,
+        customer_days.is_purchase_day
+    from members
+    inner join customer_days
+        on members.customer_id = customer_days.customer_id
+),
+
+customer_month_days as (
+    select
+        'customer_month' as cohort_kind,
+        members.cohort,
+        members.source,
+        members.customer_id,
+        days_between(members.first_purchase_on, customer_days.day) / 30
+            as period,
+        customer_days.revenue,
+        customer_days.is_purchase_day
+    from members
+    inner join customer_days
+        on
+            members.customer_id = customer_days.customer_id
+            and members.first_purchase_on <= customer_days.day
+),
+
+period_days as (
+    select * from calendar_days where period >= 0
+    union all
+    select * from customer_month_days
+),
+
+customer_periods as (
+    select
+        cohort_kind,
+        cohort,
+        source,
+        customer_id,
+        period,
+        sum(revenue) as revenue,
+        bool_or(is_purchase_day) as has_bought
+    from period_days
+    group by cohort_kind, cohort, source, customer_id, period
+),
+
+-- A customer's last period with a purchase: until then they were there.
+last_periods as (
+    select
+        cohort_kind,
+        cohort,
+        source,
+        customer_id,
+        max(period) as period
+    from customer_periods
+    where has_bought
+    group by cohort_kind, cohort, source, customer_id
+),
+
+-- Sources are apart, so 'all' is their sum.
+source_facts as (
+    select
+        cohort_kind,
+        cohort,
+        source,
+        period,
+        count(*) filter (where has_bought) as active,
+        cast(0 as bigint) as last_active,
+        sum(revenue) as revenue
+    from customer_periods
+    group by cohort_kind, cohort, source, period
+    union all
+    select
+        cohort_kind,
+        cohort,
+        source,
+        period,
+        cast(0 as bigint) as active,
+        count(*) as last_active,
+        cast(0 as decimal(38, 2)) as revenue
+    from last_periods
+    group by cohort_kind, cohort, source, period
+),
+
+segment_facts as (
+    select
+        cohort_kind,
+        cohort,
+        source as segment,
+        period,
+        active,
+        last_active,
+        revenue
+    from source_facts
+    union all
+    select
+        cohort_kind,
+        cohort,
+        'all' as segment,
+        period,
+        active,
+        last_active,
+        revenue
+    from source_facts
+),
+
+facts as (
+    select
+        cohort_kind,
+        cohort,
+        segment,
+        period,
+        sum(active) as active,
+        sum(last_active) as last_active,
+        sum(revenue) as revenue
+    from segment_facts
+    group by cohort_kind, cohort, segment, period
+),
+
+source_cohorts as (
+    select
+        cohort,
+        first_month,
+        source,
+        count(*) as cohort_size,
+        min(first_purchase_on) as oldest_on
+    from members
+    group by cohort, first_month, source
+),
+
+segment_cohorts as (
+    select cohort, first_month, source as segment, cohort_size, oldest_on
+    from source_cohorts
+    union all
+    select cohort, first_month, 'all' as segment, cohort_size, oldest_on
+    from source_cohorts
+),
+
+cohorts as (
+    select
+        cohort,
+        first_month,
+        segment,
+        cast(sum(cohort_size) as bigint) as cohort_size,
+        min(oldest_on) as oldest_on,
+        -- the youngest possible member bought first on the month's last day
+        add_days(cast(cohort + interval '1 month' as date), -1)
+            as youngest_on,
+        cast(
+            date_part('year', $as_of) * 12 + date_part('month', $as_of)
+            as bigint
+        ) as as_of_month,
+        -- months before this one have ended at as_of
+        cast(
+            date_part('year', add_days($as_of, 1)) * 12
+            + date_part('month', add_days($as_of, 1)) as bigint
+        ) as open_month
+    from segment_cohorts
+    group by cohort, first_month, segment
+),
+
+-- The periods that have begun for the oldest member.
+periods as (
+    select
+        'calendar_month' as cohort_kind,
+        *,
+        unnest(generate_series(0, as_of_month - first_month)) as period
+    from cohorts
+    union all
+    select
+        'customer_month' as cohort_kind,
+        *,
+        unnest(generate_series(0, days_between(oldest_on, $as_of) / 30))
+            as period
+    from cohorts
+),
+
+-- The rest of the columns needs the periods in a row.
+counted as (
+    select
+        periods.cohort_kind,
+        periods.cohort,
+        periods.period,
+        periods.segment,
+        periods.cohort_size,
+        cast(coalesce(facts.active, 0) as bigint) as active,
+        cast(
+            coalesce(
+                sum(facts.last_active) over (
+                    partition by
+                        periods.cohort_kind, periods.cohort, periods.segment
+                    order by periods.period desc
+                ), 0
+            ) as bigint
+        ) as active_on_or_after,
+        cast(coalesce(facts.revenue, 0) as decimal(18, 2)) as revenue,
+        sum(coalesce(facts.revenue, 0)) over (
+            partition by periods.cohort_kind, periods.cohort, periods.segment
+            order by periods.period
+        ) as cumulative_revenue,
+        case
+            when periods.cohort_kind = 'calendar_month'
+                then periods.first_month + periods.period < periods.open_month
+            else
+                add_days(periods.youngest_on, 30 * periods.period + 29)
+                <= $as_of
+        end as is_complete
+    from periods
+    left join facts
+        on
+            periods.cohort_kind = facts.cohort_kind
+            and periods.cohort = facts.cohort
+            and periods.segment = facts.segment
+            and periods.period = facts.period
+),
+
+final as (
+    select
+        cohort_kind,
+        cohort,
+        period,
+        segment,
+        cohort_size,
+        active,
+        case when is_complete then cast(active as double) / cohort_size end
+            as retention_rate,
+        active_on_or_after,
+        case
+            when is_complete
+                then cast(active_on_or_after as double) / cohort_size
+        end as retention_on_or_after,
+        revenue,
+        cast(cumulative_revenue as double) / cohort_size
+            as cumulative_revenue_per_customer,
+        is_complete
+    from counted
+)
+
+select * from final
