@@ -24,33 +24,41 @@ tenure_bands as (
     select * from seeds.tenure_bands
 ),
 
+cuts as (
+    select
+        cut_on,
+        add_days(cut_on, -365) as year_from,
+        add_days(cut_on, -90) as quarter_from
+    from cut_days
+),
+
 buyers as (
     select
-        cut_days.cut_on,
+        cuts.cut_on,
         customer_days.customer_id,
         min(customer_days.day) as first_purchase_on,
         count(*) filter (
-            where customer_days.day > add_days(cut_days.cut_on, -365)
+            where customer_days.day > cuts.year_from
         ) as purchase_days
-    from cut_days
-    inner join customer_days on cut_days.cut_on >= customer_days.day
+    from cuts
+    inner join customer_days on cuts.cut_on >= customer_days.day
     where customer_days.is_purchase_day
-    group by cut_days.cut_on, customer_days.customer_id
+    group by cuts.cut_on, customer_days.customer_id
 ),
 
 -- Two levels: a distinct count of strings beside others is slow.
 bought_products as (
     select
-        cut_days.cut_on,
+        cuts.cut_on,
         customer_products.customer_id,
         customer_products.product_id
-    from cut_days
+    from cuts
     inner join customer_products
         on
-            cut_days.cut_on >= customer_products.day
-            and add_days(cut_days.cut_on, -365) < customer_products.day
+            cuts.cut_on >= customer_products.day
+            and cuts.year_from < customer_products.day
     group by
-        cut_days.cut_on,
+        cuts.cut_on,
         customer_products.customer_id,
         customer_products.product_id
 ),
@@ -66,16 +74,16 @@ products as (
 
 inbound as (
     select
-        cut_days.cut_on,
+        cuts.cut_on,
         customer_interactions.customer_id,
         sum(customer_interactions.interactions) as inbound_interactions
-    from cut_days
+    from cuts
     inner join customer_interactions
         on
-            cut_days.cut_on >= customer_interactions.day
-            and add_days(cut_days.cut_on, -90) < customer_interactions.day
+            cuts.cut_on >= customer_interactions.day
+            and cuts.quarter_from < customer_interactions.day
     where customer_interactions.is_inbound
-    group by cut_days.cut_on, customer_interactions.customer_id
+    group by cuts.cut_on, customer_interactions.customer_id
 ),
 
 acts as (
@@ -112,50 +120,29 @@ components as (
 ),
 
 -- Ranks from 0 instead of percent ranks: those divide all of them by the same
--- number, and sums of whole numbers tie exactly.
+-- number, and sums of whole numbers tie exactly. A component that is 0 for
+-- everyone is left out: its ranks are all 0, so only its number matters.
 ranks as (
     select
         cut_on,
         customer_id,
         first_purchase_on,
+        count(*) over (partition by cut_on) as customers,
+        cast(max(purchase_days) over (partition by cut_on) > 0 as bigint)
+        + cast(max(products) over (partition by cut_on) > 0 as bigint)
+        + cast(
+            max(inbound_interactions) over (partition by cut_on) > 0 as bigint
+        )
+        + cast(max(advocacy_acts) over (partition by cut_on) > 0 as bigint)
+            as components,
         cast(
-            rank() over (partition by cut_on order by purchase_days) as bigint
-        ) - 1 as purchase_days_rank,
-        cast(
-            rank() over (partition by cut_on order by products) as bigint
-        ) - 1 as products_rank,
-        cast(
-            rank() over (partition by cut_on order by inbound_interactions)
+            rank() over (partition by cut_on order by purchase_days)
+            + rank() over (partition by cut_on order by products)
+            + rank() over (partition by cut_on order by inbound_interactions)
+            + rank() over (partition by cut_on order by advocacy_acts)
             as bigint
-        ) - 1 as inbound_rank,
-        cast(
-            rank() over (partition by cut_on order by advocacy_acts) as bigint
-        ) - 1 as advocacy_rank
+        ) - 4 as score_rank_sum
     from components
-),
-
--- A component that is 0 for everyone is left out. (Its ranks are all 0, so
--- only the number of components matters.)
-populations as (
-    select
-        cut_on,
-        count(*) as customers,
-        cast(max(purchase_days) > 0 as bigint)
-        + cast(max(products) > 0 as bigint)
-        + cast(max(inbound_interactions) > 0 as bigint)
-        + cast(max(advocacy_acts) > 0 as bigint) as components
-    from components
-    group by cut_on
-),
-
-scores as (
-    select
-        cut_on,
-        customer_id,
-        first_purchase_on,
-        purchase_days_rank + products_rank + inbound_rank + advocacy_rank
-            as score_rank_sum
-    from ranks
 ),
 
 score_ranks as (
@@ -164,31 +151,27 @@ score_ranks as (
         cast(
             rank() over (partition by cut_on order by score_rank_sum) as bigint
         ) - 1 as score_rank
-    from scores
+    from ranks
 ),
 
 strengths as (
     select
-        score_ranks.cut_on,
-        score_ranks.customer_id,
-        months_between(score_ranks.first_purchase_on, score_ranks.cut_on)
-            as tenure_months,
+        cut_on,
+        customer_id,
+        months_between(first_purchase_on, cut_on) as tenure_months,
         -- a single buyer has percent rank 0
         case
-            when populations.components > 0
+            when components > 0
                 then
-                    cast(score_ranks.score_rank_sum as double)
-                    / populations.components
-                    / greatest(populations.customers - 1, 1)
+                    cast(score_rank_sum as double)
+                    / components
+                    / greatest(customers - 1, 1)
         end as strength_score,
         -- ceil(5 x rank / (customers - 1)) in whole numbers
         greatest(
-            1,
-            (5 * score_ranks.score_rank + populations.customers - 2)
-            / greatest(populations.customers - 1, 1)
+            1, (5 * score_rank + customers - 2) / greatest(customers - 1, 1)
         ) as strength
     from score_ranks
-    inner join populations on score_ranks.cut_on = populations.cut_on
 ),
 
 final as (

@@ -1,5 +1,5 @@
 -- How many of those who first bought in a month come back, and what they are
--- worth: by calendar months, and by 30 days since each one's own first purchase.
+-- worth: by calendar months, and by 30 days since each one's first purchase.
 with customers as (
     select * from intermediate.customers
 ),
@@ -17,96 +17,112 @@ members as (
     select
         buyers.customer_id,
         buyers.first_purchase_on,
+        buyers.last_purchase_on,
         cast(date_trunc('month', buyers.first_purchase_on) as date) as cohort,
         cast(
             date_part('year', buyers.first_purchase_on) * 12
             + date_part('month', buyers.first_purchase_on) as bigint
         ) as first_month,
+        cast(
+            date_part('year', buyers.last_purchase_on) * 12
+            + date_part('month', buyers.last_purchase_on) as bigint
+        ) as last_month,
         coalesce(customers.acquisition_source, '(none)') as source
     from buyers
     left join customers on buyers.customer_id = customers.customer_id
 ),
 
--- The period of each day with sales; before period 0 nothing counts (a return
--- without a purchase).
+-- What each customer did in each period. Before period 0 nothing counts (a
+-- return without a purchase).
 calendar_days as (
     select
-        'calendar_month' as cohort_kind,
-        members.cohort,
-        members.source,
-        members.customer_id,
+        customer_days.customer_id,
         cast(
             date_part('year', customer_days.day) * 12
-            + date_part('month', customer_days.day) as bigint
-        ) - members.first_month as period,
+            + date_part('month', customer_days.day)
+            - date_part('year', buyers.first_purchase_on) * 12
+            - date_part('month', buyers.first_purchase_on) as bigint
+        ) as period,
         customer_days.revenue,
         customer_days.is_purchase_day
-    from members
-    inner join customer_days
-        on members.customer_id = customer_days.customer_id
+    from customer_days
+    inner join buyers on customer_days.customer_id = buyers.customer_id
+),
+
+calendar_periods as (
+    select
+        customer_id,
+        'calendar_month' as cohort_kind,
+        period,
+        sum(revenue) as revenue,
+        bool_or(is_purchase_day) as has_bought
+    from calendar_days
+    where period >= 0
+    group by customer_id, period
 ),
 
 customer_month_days as (
     select
-        'customer_month' as cohort_kind,
-        members.cohort,
-        members.source,
-        members.customer_id,
-        days_between(members.first_purchase_on, customer_days.day) / 30
+        customer_days.customer_id,
+        days_between(buyers.first_purchase_on, customer_days.day) / 30
             as period,
         customer_days.revenue,
         customer_days.is_purchase_day
-    from members
-    inner join customer_days
-        on
-            members.customer_id = customer_days.customer_id
-            and members.first_purchase_on <= customer_days.day
+    from customer_days
+    inner join buyers on customer_days.customer_id = buyers.customer_id
+    where customer_days.day >= buyers.first_purchase_on
 ),
 
-period_days as (
-    select * from calendar_days where period >= 0
-    union all
-    select * from customer_month_days
-),
-
-customer_periods as (
+customer_month_periods as (
     select
-        cohort_kind,
-        cohort,
-        source,
         customer_id,
+        'customer_month' as cohort_kind,
         period,
         sum(revenue) as revenue,
         bool_or(is_purchase_day) as has_bought
-    from period_days
-    group by cohort_kind, cohort, source, customer_id, period
+    from customer_month_days
+    group by customer_id, period
 ),
 
--- A customer's last period with a purchase: until then they were there.
+customer_periods as (
+    select * from calendar_periods
+    union all
+    select * from customer_month_periods
+),
+
+-- Until the period of their last purchase a customer was there.
 last_periods as (
     select
-        cohort_kind,
+        'calendar_month' as cohort_kind,
         cohort,
         source,
-        customer_id,
-        max(period) as period
-    from customer_periods
-    where has_bought
-    group by cohort_kind, cohort, source, customer_id
+        last_month - first_month as period
+    from members
+    union all
+    select
+        'customer_month' as cohort_kind,
+        cohort,
+        source,
+        days_between(first_purchase_on, last_purchase_on) / 30 as period
+    from members
 ),
 
--- Sources are apart, so 'all' is their sum.
 source_facts as (
     select
-        cohort_kind,
-        cohort,
-        source,
-        period,
-        count(*) filter (where has_bought) as active,
+        customer_periods.cohort_kind,
+        members.cohort,
+        members.source,
+        customer_periods.period,
+        count(*) filter (where customer_periods.has_bought) as active,
         cast(0 as bigint) as last_active,
-        sum(revenue) as revenue
+        sum(customer_periods.revenue) as revenue
     from customer_periods
-    group by cohort_kind, cohort, source, period
+    inner join members on customer_periods.customer_id = members.customer_id
+    group by
+        customer_periods.cohort_kind,
+        members.cohort,
+        members.source,
+        customer_periods.period
     union all
     select
         cohort_kind,
@@ -120,21 +136,12 @@ source_facts as (
     group by cohort_kind, cohort, source, period
 ),
 
+-- Sources are apart, so 'all' is their sum.
 segment_facts as (
     select
         cohort_kind,
         cohort,
-        source as segment,
-        period,
-        active,
-        last_active,
-        revenue
-    from source_facts
-    union all
-    select
-        cohort_kind,
-        cohort,
-        'all' as segment,
+        unnest(make_array('all', source)) as segment,
         period,
         active,
         last_active,
@@ -167,10 +174,12 @@ source_cohorts as (
 ),
 
 segment_cohorts as (
-    select cohort, first_month, source as segment, cohort_size, oldest_on
-    from source_cohorts
-    union all
-    select cohort, first_month, 'all' as segment, cohort_size, oldest_on
+    select
+        cohort,
+        first_month,
+        unnest(make_array('all', source)) as segment,
+        cohort_size,
+        oldest_on
     from source_cohorts
 ),
 
