@@ -93,7 +93,7 @@ impl World {
         if person.is(Is::AppUser) {
             events.push(("app_use", None, None));
         }
-        if person.purchases >= 3 && dice.chance(0.08) {
+        if person.purchases >= 3 && dice.chance(0.03) {
             events.push((if dice.chance(0.6) { "review" } else { "share" }, Some(product), None));
         }
         if person.purchases == 0 && dice.chance(0.06) {

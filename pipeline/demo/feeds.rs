@@ -270,7 +270,9 @@ impl Feed {
     pub(super) fn broken_share_of_object(self) -> f64 {
         match self {
             Self::Orders | Self::Visits | Self::Messages => 0.04,
-            Self::Service | Self::Customers | Self::CampaignMembers => 0.08,
+            Self::CampaignMembers => 0.08,
+            Self::Customers => 0.16,
+            Self::Service => 0.25,
             Self::Identities | Self::Referrals | Self::Surveys => 0.34,
             Self::Products | Self::Content | Self::Campaigns => 0.0,
         }

@@ -43,7 +43,10 @@ pub(super) struct Outbox {
     debts: BTreeMap<Feed, f64>,
     pub feeds: BTreeMap<&'static str, FeedSummary>,
     pub objects: Vec<DemoObject>,
+    /// Rows delivered.
     pub rows: u64,
+    /// Rows taken: the key of a row's own chance to be late.
+    sent: u64,
 }
 
 impl Outbox {
@@ -58,16 +61,18 @@ impl Outbox {
             feeds: FEEDS.iter().map(|feed| (feed.name(), FeedSummary::default())).collect(),
             objects: Vec::new(),
             rows: 0,
+            sent: 0,
         }
     }
 
     /// Takes a row of this day; it is delivered on the feed's next day of delivery, and a few rows some days later.
     pub(super) fn send(&mut self, calendar: &Calendar, feed: Feed, day: u32, mut record: Record) {
         let mut delivery = day;
+        self.sent += 1;
         if feed.is_weekly() {
             delivery += (1..=7).find(|ahead| calendar.is_monday(day + ahead)).unwrap_or(7);
         } else if feed.may_be_late() && !record.is_fixed {
-            let mut dice = Dice::new(self.seed, Stream::Late, u64::from(day), self.rows + self.waiting_rows(day, feed));
+            let mut dice = Dice::new(self.seed, Stream::Late, u64::from(day), self.sent);
             if dice.chance(LATE) {
                 delivery += dice.between(1, LATEST);
                 record.is_fixed = true;
@@ -82,10 +87,6 @@ impl Outbox {
         if delivery < self.days + DAYS_AFTER + LATEST {
             self.waiting.entry((delivery, feed)).or_default().push(record);
         }
-    }
-
-    fn waiting_rows(&self, day: u32, feed: Feed) -> u64 {
-        self.waiting.get(&(day, feed)).map_or(0, |rows| rows.len() as u64)
     }
 
     fn summary(&mut self, feed: Feed) -> &mut FeedSummary {
