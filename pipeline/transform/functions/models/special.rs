@@ -20,23 +20,21 @@ pub fn trigamma(z: f64) -> f64 {
     sum + 1.0 / shifted + trigamma_rest(shifted)
 }
 
-/// The logarithm of a rising factorial as a function of its base, with two derivatives.
+/// A function of one variable with two derivatives: of the logarithm of a rising factorial, by its base, for one.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Rising {
-    /// `ln_gamma(z + n) - ln_gamma(z)`.
+pub struct Derivatives {
     pub value: f64,
-    /// `digamma(z + n) - digamma(z)`.
     pub first: f64,
-    /// `trigamma(z + n) - trigamma(z)`.
     pub second: f64,
 }
 
-impl Rising {
-    /// Computes it for `z > 0` and `n >= 0`, which need not be whole, without subtracting large gamma functions.
+impl Derivatives {
+    /// Computes `ln_gamma(z + n) - ln_gamma(z)` for `z > 0` and `n >= 0`, which need not be whole, without subtracting
+    /// large gamma functions; the derivatives are by `z`.
     ///
     /// Few whole steps are summed as `ln z + ln(z + 1) + ...`. Otherwise `z` is raised by the recurrence (Abramowitz and
     /// Stegun, 6.1.15) and the terms of Stirling's series (6.1.41, 6.3.18, 6.4.12) are subtracted one by one.
-    pub fn new(z: f64, n: f64) -> Self {
+    pub fn rising(z: f64, n: f64) -> Self {
         if n <= SUMMED_STEPS && n.fract() == 0.0 {
             return Self::summed(z, n);
         }
@@ -71,7 +69,7 @@ impl Rising {
     }
 }
 
-impl std::ops::Add for Rising {
+impl std::ops::Add for Derivatives {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -98,6 +96,25 @@ fn trigamma_rest(z: f64) -> f64 {
     let i = 1.0 / z;
     let s = i * i;
     0.5 * s + s * i * (1.0 / 6.0 - s * (1.0 / 30.0 - s * (1.0 / 42.0 - s * (1.0 / 30.0 - s * (5.0 / 66.0)))))
+}
+
+/// `z ln z - z - ln_gamma(z)` with two derivatives: what the density of a gamma variable with mean 1 and shape `z` has besides
+/// `z (ln y - y + 1) - ln y`.
+///
+/// Written so, no large numbers cancel when the shape is large; the series is Stirling's (Abramowitz and Stegun, 6.1.41).
+pub fn concentration(z: f64) -> Derivatives {
+    if z < ASYMPTOTIC_FROM {
+        return Derivatives {
+            value: z * z.ln() - z - ln_gamma(z),
+            first: z.ln() - digamma(z),
+            second: 1.0 / z - trigamma(z),
+        };
+    }
+    Derivatives {
+        value: 0.5 * (z / std::f64::consts::TAU).ln() - stirling_rest(z),
+        first: -digamma_rest(z),
+        second: -trigamma_rest(z),
+    }
 }
 
 /// A sum that carries the rounding error of each addition along (Neumaier, 1974), so that a million terms stay exact to

@@ -4,7 +4,7 @@
 //! observation, purchases under a rate of zero.
 
 use super::{Customer, DropOut, Parameters, PurchaseRates};
-use crate::transform::functions::models::special::Rising;
+use crate::transform::functions::models::special::Derivatives;
 
 /// Days in a month of the discounted sum: a twelfth of 365.
 const STEP_DAYS: f64 = 365.0 / 12.0;
@@ -96,7 +96,7 @@ fn way_to_be_gone(parameters: &Parameters, customer: &Customer) -> f64 {
 fn log_density(rates: &PurchaseRates, x: f64, time: f64) -> f64 {
     match *rates {
         PurchaseRates::Gamma { r, alpha } => {
-            Rising::new(r, x).value - r * (time / alpha).ln_1p() - x * (alpha + time).ln()
+            Derivatives::rising(r, x).value - r * (time / alpha).ln_1p() - x * (alpha + time).ln()
         }
         PurchaseRates::Equal { rate } if x == 0.0 => -rate * time,
         PurchaseRates::Equal { rate } => x * rate.ln() - rate * time,
@@ -106,7 +106,7 @@ fn log_density(rates: &PurchaseRates, x: f64, time: f64) -> f64 {
 fn log_survive(drop_out: &DropOut, x: f64) -> f64 {
     match *drop_out {
         _ if x == 0.0 => 0.0,
-        DropOut::Beta { a, b } => Rising::new(b, x).value - Rising::new(a + b, x).value,
+        DropOut::Beta { a, b } => Derivatives::rising(b, x).value - Derivatives::rising(a + b, x).value,
         DropOut::Equal { probability } => x * (-probability).ln_1p(),
         DropOut::AllOrNothing { share } => (-share).ln_1p(),
     }

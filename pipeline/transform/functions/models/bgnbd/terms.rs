@@ -1,6 +1,6 @@
 //! The factors of a BG/NBD likelihood in logarithms, with their derivatives, for the model and each of its limits.
 
-use crate::transform::functions::models::special::Rising;
+use crate::transform::functions::models::special::Derivatives;
 
 /// What the purchase rates are fitted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(super) fn count_terms(
 /// The rates' part that depends on `x`, for ascending `x`.
 enum RateTerms {
     /// `ln_gamma(r + x) - ln_gamma(r)`, from one `x` to the next.
-    Gamma { r: f64, x: f64, rising: Rising },
+    Gamma { r: f64, x: f64, rising: Derivatives },
     /// `x ln rate`.
     Equal { log_rate: f64 },
 }
@@ -99,7 +99,7 @@ enum RateTerms {
 impl RateTerms {
     fn new(kind: RateKind, point: &[f64]) -> Self {
         match kind {
-            RateKind::Gamma => Self::Gamma { r: point[0].exp(), x: 0.0, rising: Rising::default() },
+            RateKind::Gamma => Self::Gamma { r: point[0].exp(), x: 0.0, rising: Derivatives::default() },
             RateKind::Equal => Self::Equal { log_rate: point[0] },
         }
     }
@@ -107,7 +107,7 @@ impl RateTerms {
     fn at(&mut self, next: f64) -> Term {
         match self {
             Self::Gamma { r, x, rising } => {
-                *rising = *rising + Rising::new(*r + *x, next - *x);
+                *rising = *rising + Derivatives::rising(*r + *x, next - *x);
                 *x = next;
                 let slope = *r * rising.first;
                 Term { value: rising.value, slope: [slope, 0.0], bend: [slope + *r * *r * rising.second, 0.0, 0.0] }
@@ -127,8 +127,8 @@ struct DropOutTerms {
     log_drop: f64,
     log_survive: f64,
     x: f64,
-    rising_b: Rising,
-    rising_both: Rising,
+    rising_b: Derivatives,
+    rising_both: Derivatives,
 }
 
 impl DropOutTerms {
@@ -146,8 +146,8 @@ impl DropOutTerms {
             log_drop: -(-logit).exp().ln_1p(),
             log_survive: -logit.exp().ln_1p(),
             x: 0.0,
-            rising_b: Rising::default(),
-            rising_both: Rising::default(),
+            rising_b: Derivatives::default(),
+            rising_both: Derivatives::default(),
         }
     }
 
@@ -169,8 +169,8 @@ impl DropOutTerms {
     /// `ln B(a, b + x) - ln B(a, b)`, and `ln B(a + 1, b + x - 1) - ln B(a, b)`.
     fn beta(&mut self, next: f64) -> (Term, Term) {
         let (a, b, steps) = (self.a, self.b, next - self.x);
-        self.rising_b = self.rising_b + Rising::new(b + self.x, steps);
-        self.rising_both = self.rising_both + Rising::new(a + b + self.x, steps);
+        self.rising_b = self.rising_b + Derivatives::rising(b + self.x, steps);
+        self.rising_both = self.rising_both + Derivatives::rising(a + b + self.x, steps);
         self.x = next;
         let (rb, both) = (self.rising_b, self.rising_both);
         let slope = [-a * both.first, b * (rb.first - both.first)];

@@ -5,6 +5,8 @@ use crate::transform::functions::models::optimise::{Maximum, maximise};
 
 /// A search ends once a parameter is this far, in logarithms, from the middle of the plausible.
 const REACH: f64 = 14.0;
+/// The same for the limits, which hold when prices differ by a cent in ten thousand.
+const LIMIT_REACH: f64 = 40.0;
 /// Within this distance, with a standard error below the next, a maximum is inside for certain.
 const SAFE_DISTANCE: f64 = 5.0;
 const SAFE_ERROR: f64 = 1.5;
@@ -71,7 +73,7 @@ pub fn fit(customers: impl IntoIterator<Item = (Spender, u64)>) -> Result<Option
         (Kind::Inside, inside)
     } else {
         let equal_customers = search(&likelihood, Kind::EqualCustomers, &[0.5, middle]);
-        let equal_purchases = search(&likelihood, Kind::EqualPurchases, &[1.0, middle + 1.0]);
+        let equal_purchases = search(&likelihood, Kind::EqualPurchases, &[1.0, middle]);
         best(vec![
             (Kind::EqualCustomers, equal_customers),
             (Kind::EqualPurchases, equal_purchases),
@@ -92,11 +94,11 @@ pub fn fit_interior_from(likelihood: &Likelihood, start: [f64; 3]) -> Fit {
 
 fn search(likelihood: &Likelihood, kind: Kind, start: &[f64]) -> Maximum {
     let middle = likelihood.mean_value().ln();
-    let centre: &[f64] = match kind {
-        Kind::Inside => &[0.0, 0.0, middle],
-        Kind::EqualCustomers | Kind::EqualPurchases => &[0.0, middle],
+    let (centre, reach): (&[f64], f64) = match kind {
+        Kind::Inside => (&[0.0, 0.0, middle], REACH),
+        Kind::EqualCustomers | Kind::EqualPurchases => (&[0.0, middle], LIMIT_REACH),
     };
-    maximise(&|point| likelihood.evaluate(kind, point), start, centre, REACH)
+    maximise(&|point| likelihood.evaluate(kind, point), start, centre, reach)
 }
 
 fn is_safely_inside(maximum: &Maximum, middle: f64) -> bool {
@@ -125,7 +127,7 @@ fn to_fit(kind: Kind, maximum: &Maximum, customers: u64) -> Fit {
     let parameters = match kind {
         Kind::Inside => Parameters::Inside { p: point[0], q: point[1], v: point[2] },
         Kind::EqualCustomers => Parameters::EqualCustomers { p: point[0], mean: point[1] },
-        Kind::EqualPurchases => Parameters::EqualPurchases { q: point[0], scale: point[1] },
+        Kind::EqualPurchases => Parameters::EqualPurchases { q: point[0], scale: point[0] * point[1] },
     };
     let is_boundary = kind != Kind::Inside;
     let errors = maximum.standard_errors().filter(|_| !is_boundary && maximum.is_converged);

@@ -2,7 +2,7 @@
 
 use super::Spender;
 use crate::transform::functions::models::optimise::Evaluation;
-use crate::transform::functions::models::special::{CarefulSum, Rising, digamma, ln_gamma, trigamma};
+use crate::transform::functions::models::special::{CarefulSum, Derivatives, concentration, ln_gamma, trigamma};
 
 /// What is fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Kind {
     Inside,
     /// Two: `ln p` and the logarithm of everybody's mean.
     EqualCustomers,
-    /// Two: `ln q` and the logarithm of the scale.
+    /// Two: `ln q` and the logarithm of `scale / q`.
     EqualPurchases,
 }
 
@@ -123,39 +123,50 @@ impl Likelihood {
 
     /// The mean of `x` purchases is gamma distributed with shape `p x` and the given mean.
     fn equal_customers(&self, p: f64, mean: f64) -> Evaluation {
-        let mut value = CarefulSum::default();
-        let (mut slope, mut bend) = ([0.0; 2], [0.0; 3]);
+        let mut sum = ShapeAndLevel::default();
         for (Spender { purchases: x, monetary }, weight) in &self.groups {
-            let (shape, ratio) = (p * x, monetary / mean);
-            value.add(weight * (shape * (shape.ln() + ratio.ln() - ratio) - ln_gamma(shape) - monetary.ln()));
-            let by_shape = shape * (shape.ln() + 1.0 + ratio.ln() - ratio - digamma(shape));
-            slope[0] += weight * by_shape;
-            slope[1] += weight * shape * (ratio - 1.0);
-            bend[0] += weight * (by_shape + shape - shape * shape * trigamma(shape));
-            bend[1] += weight * shape * (ratio - 1.0);
-            bend[2] -= weight * shape * ratio;
+            sum.add(*weight, p * x, monetary / mean, -1.0, *monetary);
         }
-        let [pp, pm, mm] = bend;
-        Evaluation { value: value.total(), gradient: slope.to_vec(), hessian: vec![pp, pm, pm, mm] }
+        sum.into_evaluation()
     }
 
-    /// A customer's mean is inverse gamma distributed, whatever the number of purchases.
-    fn equal_purchases(&self, q: f64, scale: f64) -> Evaluation {
-        let mut value = CarefulSum::default();
-        let (mut slope, mut bend) = ([0.0; 2], [0.0; 3]);
-        let (log_gamma, first, second) = (ln_gamma(q), digamma(q), trigamma(q));
+    /// One over a customer's mean is gamma distributed, whatever the number of purchases.
+    fn equal_purchases(&self, q: f64, level: f64) -> Evaluation {
+        let mut sum = ShapeAndLevel::default();
         for (Spender { monetary, .. }, weight) in &self.groups {
-            let ratio = scale / monetary;
-            value.add(weight * (q * ratio.ln() - log_gamma - monetary.ln() - ratio));
-            let by_q = q * (ratio.ln() - first);
-            slope[0] += weight * by_q;
-            slope[1] += weight * (q - ratio);
-            bend[0] += weight * (by_q - q * q * second);
-            bend[1] += weight * q;
-            bend[2] -= weight * ratio;
+            sum.add(*weight, q, level / monetary, 1.0, *monetary);
         }
-        let [qq, qs, ss] = bend;
-        Evaluation { value: value.total(), gradient: slope.to_vec(), hessian: vec![qq, qs, qs, ss] }
+        sum.into_evaluation()
+    }
+}
+
+/// The sums over the customers of a limit, by the logarithms of a shape and of a level.
+#[derive(Default)]
+struct ShapeAndLevel {
+    value: CarefulSum,
+    slope: [f64; 2],
+    bend: [f64; 3],
+}
+
+impl ShapeAndLevel {
+    /// Adds the density of a gamma variable `ratio` with mean 1; `sign` says whether the ratio grows or falls with the
+    /// level.
+    fn add(&mut self, weight: f64, shape: f64, ratio: f64, sign: f64, monetary: f64) {
+        let around = concentration(shape);
+        let off = (ratio - 1.0).ln_1p() - (ratio - 1.0);
+        self.value.add(weight * (shape * off + around.value - monetary.ln()));
+        let by_shape = shape * (off + around.first);
+        let by_level = sign * shape * (1.0 - ratio);
+        self.slope[0] += weight * by_shape;
+        self.slope[1] += weight * by_level;
+        self.bend[0] += weight * (by_shape + shape * shape * around.second);
+        self.bend[1] += weight * by_level;
+        self.bend[2] -= weight * shape * ratio;
+    }
+
+    fn into_evaluation(self) -> Evaluation {
+        let [ss, sl, ll] = self.bend;
+        Evaluation { value: self.value.total(), gradient: self.slope.to_vec(), hessian: vec![ss, sl, sl, ll] }
     }
 }
 
@@ -164,14 +175,14 @@ impl Likelihood {
 struct ShapeTerms {
     x: f64,
     value: f64,
-    by_shape: Rising,
-    by_q: Rising,
+    by_shape: Derivatives,
+    by_q: Derivatives,
     across: f64,
 }
 
 impl ShapeTerms {
     fn new(x: f64, shape: f64, q: f64) -> Self {
-        let (by_shape, by_q) = (Rising::new(shape, q), Rising::new(q, shape));
+        let (by_shape, by_q) = (Derivatives::rising(shape, q), Derivatives::rising(q, shape));
         // Two equal expressions; the one with the smaller gamma function loses fewer digits.
         let value = if shape < q { by_q.value - ln_gamma(shape) } else { by_shape.value - ln_gamma(q) };
         Self { x, value, by_shape, by_q, across: trigamma(shape + q) }
