@@ -40,6 +40,15 @@ pub fn execute(arguments: &InitArguments, context: &Context) -> Result<ExitCode,
     Ok(ExitCode::Done)
 }
 
+/// Writes the project of the demo business: its job, a configuration, the standard models.
+pub fn write_demo_project(directory: &Path) -> Result<(), Failure> {
+    refuse_occupied(directory)?;
+    write_standard_models(directory)?;
+    write(&directory.join("config/local.yaml"), include_str!("init/templates/local.yaml"))?;
+    write(&directory.join("jobs/nightly.yaml"), include_str!("../../jobs/nightly.yaml"))?;
+    std::fs::create_dir_all(directory.join("raw")).map_err(|error| not_written(directory, &error))
+}
+
 /// Writes the standard models and seeds as plain files under `directory/sql`.
 pub fn write_standard_models(directory: &Path) -> Result<(), Failure> {
     STANDARD_MODELS.iter().try_for_each(|(name, text)| write(&directory.join(name), text))
