@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::raw::{FileKind, schema_of};
-use super::text::{Unfit, resolve};
+use super::text::{Unfit, did_you_mean, resolve};
 use super::yaml::{Flaw, Kind, Node, Place, Placed, ScalarValue, check_shape, from_node, parse};
 use super::{Problem, Problems};
 
@@ -164,7 +164,9 @@ impl Resolution<'_> {
                 if scalar.value != ScalarValue::Text || key == "description" || !scalar.text.contains("${") {
                     return;
                 }
-                let kept = if key == "location" { self.in_location } else { &[] };
+                // A misspelt `location` is one mistake, not two.
+                let is_location = key == "location" || did_you_mean(key, ["location"]).is_some();
+                let kept = if is_location { self.in_location } else { &[] };
                 match resolve(&scalar.text, kept, self.read) {
                     Ok(resolved) => {
                         scalar.text = resolved.text;

@@ -36,6 +36,9 @@ pub(crate) fn parse_location(text: &str, root: &Path) -> Result<Location, Unfit>
 ///
 /// The part before the first of them is a URL; the rest is text to be compared with the objects' paths.
 pub(crate) fn parse_pattern(text: &str, raw: Option<&Location>, root: &Path) -> Result<String, Unfit> {
+    if text.find("${raw}").is_some_and(|position| position > 0) {
+        return Err(Unfit::new("`${raw}` at its start only"));
+    }
     check_pattern(text)?;
     if let Some(below) = text.strip_prefix("${raw}") {
         if !below.starts_with('/') {
@@ -43,9 +46,6 @@ pub(crate) fn parse_pattern(text: &str, raw: Option<&Location>, root: &Path) -> 
         }
         // Where `raw` itself is wrong, that has been reported.
         return Ok(raw.map_or_else(String::new, |raw| format!("{}{below}", raw.0.as_str().trim_end_matches('/'))));
-    }
-    if text.contains("${raw}") {
-        return Err(Unfit::new("`${raw}` at its start only"));
     }
     if let Some(scheme) = scheme_of(text)? {
         let after = text.split_once("://").map_or("", |(_, after)| after);

@@ -62,6 +62,7 @@ pub enum Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownColumns {
+    /// It is not landed.
     Ignore,
     /// A row that has one is rejected.
     Reject,
