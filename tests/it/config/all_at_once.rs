@@ -38,7 +38,7 @@ fn mistakes_in_many_files_are_found_in_one_go() {
         ("config/local.yaml", 6),
         ("config/local.yaml", 7),
         ("config/local.yaml", 17),
-        ("jobs/hourly.yaml", 14),
+        ("jobs/hourly.yaml", 13),
         ("jobs/nightly.yaml", 3),
         ("jobs/nightly.yaml", 7),
         ("jobs/nightly.yaml", 15),
@@ -82,9 +82,9 @@ fn a_problem_is_shown_with_its_line_a_caret_and_a_hint() {
     let problems = load(project.path()).expect_err("a mistake");
     insta::assert_snapshot!(problems, @r"
     error: unknown key `locaton`, expected one of `location`, `format`, `compression`, `csv`, `key`, `event_time`, `columns`, `unknown_columns`, `max_rejected`
-     --> jobs/hourly.yaml:8:5
+     --> jobs/hourly.yaml:7:5
       |
-    8 |     locaton: s3://visits/{day}/**/*.parquet
+    7 |     locaton: s3://visits/{day}/**/*.parquet
       |     ^
       = hint: did you mean `location`?
     ");

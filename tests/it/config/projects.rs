@@ -109,7 +109,7 @@ fn a_model_and_its_checks_are_read() {
     );
     assert_eq!(model.checks[4].severity, Severity::Warn);
     assert_eq!(model.places["columns.1.type"], (15, 11));
-    assert_eq!(model.places["checks.0.sql"], (26, 10));
+    assert_eq!(model.places["checks.0.sql"], (25, 10));
 
     let materialized = |schema: &str, table: &str| project.models[&TableName::new(schema, table)].materialized.clone();
     assert_eq!(materialized("staging", "customers"), Materialization::View);
@@ -200,4 +200,82 @@ fn an_unknown_environment_is_reported_with_those_that_exist() {
     let text = problems.to_string();
     assert!(text.contains("the environment `locl` has no file here, expected `local`"), "{text}");
     assert!(text.contains("did you mean `local`?"), "{text}");
+}
+
+/// The location of the one source of the minimal project, with another text for it.
+fn location_of(text: &str) -> String {
+    let project = copy_of("minimal");
+    let path = project.path().join("jobs/nightly.yaml");
+    let job = std::fs::read_to_string(&path).expect("a fixture");
+    std::fs::write(&path, job.replace("${raw}/orders/*.csv", &format!("\"{text}\""))).expect("a written file");
+    let project = load(project.path()).expect("a valid project");
+    let root = url::Url::from_file_path(&project.root).expect("a URL");
+    project.jobs["nightly"].sources[0].location.replace(root.as_str(), "file:///project")
+}
+
+#[test]
+fn a_location_is_a_url_up_to_its_first_pattern() {
+    for (text, expected) in [
+        ("${raw}/orders/date={day}/*.csv", "file:///project/data/raw/orders/date={day}/*.csv"),
+        ("${raw}/My Orders/a?.csv", "file:///project/data/raw/My%20Orders/a?.csv"),
+        ("${raw}/100%/x.csv", "file:///project/data/raw/100%25/x.csv"),
+        ("${raw}/*.csv", "file:///project/data/raw/*.csv"),
+        ("../other/My *.csv", "file:///other/My *.csv"),
+        ("drop/**", "file:///project/drop/**"),
+        ("*.csv", "file:///project/*.csv"),
+        ("/*.csv", "file:///*.csv"),
+        ("/data/raw/one file.csv", "file:///data/raw/one%20file.csv"),
+        ("s3://bucket/{day}/[ab]*.csv.gz", "s3://bucket/{day}/[ab]*.csv.gz"),
+        ("s3://bucket/a b/*.csv", "s3://bucket/a%20b/*.csv"),
+        ("abfss://box@account.dfs.core.windows.net/raw/*", "abfss://box@account.dfs.core.windows.net/raw/*"),
+    ] {
+        let location = location_of(text);
+        // What stands beside the project's folder has a path that differs from run to run.
+        let is_same = location == expected || (text.starts_with("../") && location.ends_with("/other/My *.csv"));
+        assert!(is_same, "{text}: {location}");
+    }
+}
+
+#[test]
+fn cron_expressions_of_five_and_six_fields_are_read() {
+    for cron in
+        ["*/15 * * * *", "0 0 2 * * *", "0 2 29 2 *", "0 2 * * MON-FRI", "0 0 L * *", "0 3 1,15 * 0", "  0   2 * * * "]
+    {
+        let project = copy_of("minimal");
+        let path = project.path().join("jobs/nightly.yaml");
+        let job = std::fs::read_to_string(&path).expect("a fixture");
+        std::fs::write(&path, format!("schedule: {{cron: \"{cron}\"}}\n{job}")).expect("a written file");
+        let project = load(project.path()).expect("a valid project");
+        let schedule = project.jobs["nightly"].schedule.as_ref().expect("a schedule");
+        assert_eq!(schedule.timezone, chrono_tz::UTC);
+        assert!(cron_parser().parse(&schedule.cron).is_ok(), "{cron}");
+    }
+}
+
+#[test]
+fn a_model_name_that_stands_in_two_folders_is_reported() {
+    let project = copy_of("project");
+    for ending in ["sql", "yaml"] {
+        let file = |schema: &str| project.path().join(format!("sql/{schema}/churn.{ending}"));
+        std::fs::copy(file("marts"), file("staging")).expect("a copy");
+    }
+    let problems = load(project.path()).expect_err("a mistake");
+    assert_eq!(problems.len(), 1, "{problems}");
+    assert_eq!(problems.0[0].file, Path::new("sql/staging/churn.yaml"));
+    assert_eq!(problems.0[0].message, "the model name `churn` stands twice: in `marts` and here");
+}
+
+#[test]
+fn other_environments_are_checked_apart_from_variables_that_are_not_set() {
+    let project = copy_of("project");
+    let text = "raw: s3://${env:BUCKET}/raw\nwarehouse: s3://b/w\nstate: s.db\ntimezone: Mars\ncurrency: EUR\n";
+    std::fs::write(project.path().join("config/production.yaml"), text).expect("a written file");
+    load(project.path()).expect("the used environment is right");
+    let problems = check_other_environments(project.path(), "local", &environment_variables);
+    assert_eq!(problems.len(), 1, "{problems}");
+    assert_eq!((problems.0[0].file.as_path(), problems.0[0].line), (Path::new("config/production.yaml"), Some(4)));
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let problems = check_other_environments(root, "local", &|_| None);
+    assert!(problems.is_empty(), "{problems}");
 }

@@ -19,7 +19,7 @@ pub fn mistakes() -> Vec<Mistake> {
             (3, 18),
             "expected five fields (minute, hour, day of month, month, day of week), or six with seconds first; found 4",
         ),
-        replace(NIGHTLY, "0 2 * * *", "0 25 * * *", (3, 18), "expected a hour from 0 to 23"),
+        replace(NIGHTLY, "0 2 * * *", "0 25 * * *", (3, 18), "expected an hour from 0 to 23"),
         replace(
             NIGHTLY,
             "0 2 * * *",

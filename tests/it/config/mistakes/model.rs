@@ -135,6 +135,26 @@ pub fn mistakes() -> Vec<Mistake> {
         file(LINES, Edit::Remove, "the model has no `order_lines.yaml` beside this file")
             .reported_in("sql/staging/order_lines.sql"),
         file("sql/marts/churn.sql", Edit::Create(" \n"), "the file is empty, expected a query"),
+        file("sql/marts/Big.sql", Edit::Create("select 1"), "the model `Big` is not a name"),
+        file("sql/Big/model.sql", Edit::Create("select 1"), "the folder `Big` is not a name").reported_in("sql/Big"),
+        // Its tag cannot be read, yet the job that selects the tag is right.
+        replace("sql/marts/live_visits.yaml", "tags: [live]", "tags: [live", (4, 8), "not valid YAML"),
+        replace(
+            "sql/marts/live_visits.yaml",
+            "to: landed.visits, column: visitor_id",
+            "to: landed.visits, column: visit_id",
+            (8, 52),
+            "`column` names `visit_id`, which is not among the columns of `landed.visits`",
+        )
+        .hint("did you mean `visitor_id`?"),
+        replace(
+            "sql/marts/live_visits.yaml",
+            "to: landed.visits",
+            "to: landed.visit",
+            (8, 29),
+            "`to` names the table `landed.visit`, which does not exist",
+        )
+        .hint("did you mean `landed.visits`?"),
         file("sql/marts/churn.yml", Edit::Create("description: x\n"), "a model's file ends in `.yaml`"),
         file("sql/landed/orders.sql", Edit::Create("select 1"), "the schema `landed` is not built from SQL")
             .reported_in("sql/landed"),
