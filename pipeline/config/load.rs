@@ -159,7 +159,6 @@ impl Sql {
     /// Reads one root. `written` is the folder as messages name it.
     fn load_root(&mut self, written: &Path, folder: &Path, problems: &mut Problems) {
         let mut found = BTreeSet::new();
-        let mut schema_of_table: BTreeMap<String, String> = BTreeMap::new();
         for (schema, path) in entries(folder, written, problems) {
             let shown = written.join(&schema);
             if !path.is_dir() {
@@ -195,10 +194,6 @@ impl Sql {
                 if schema == "seeds" {
                     self.load_seed(&table, &pair, &path, &shown, problems);
                     continue;
-                }
-                if let Some(other) = schema_of_table.insert(table.clone(), schema.clone()) {
-                    let message = format!("the model name `{table}` stands twice: in `{other}` and here");
-                    problems.push(Problem::new(pair.any_file(&shown, &table), message).hint("rename one of them"));
                 }
                 self.load_model(name, &pair, &path, &shown, problems);
             }
