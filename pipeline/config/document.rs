@@ -48,10 +48,23 @@ impl Findings {
 
     /// Reports a mistake at a place.
     pub fn report(&mut self, place: Place, message: impl Into<String>, hint: Option<String>) {
+        if self.has_enough() {
+            return;
+        }
         let message = self.without_secrets(message.into());
         let mut problem = Problem::new(&self.file, message).at(place.line, place.column, &self.text);
         problem.hint = hint.map(|hint| self.without_secrets(hint));
         self.problems.push(problem);
+    }
+
+    /// Nobody reads more mistakes of one file than this; the last one says that there are more.
+    fn has_enough(&mut self) -> bool {
+        const MOST_PROBLEMS: usize = 200;
+        if self.problems.len() == MOST_PROBLEMS {
+            let message = format!("there are more than {MOST_PROBLEMS} mistakes; the rest is left out");
+            self.problems.push(Problem::new(&self.file, message));
+        }
+        self.problems.len() > MOST_PROBLEMS
     }
 
     /// Reports a mistake about the file as a whole.
@@ -73,7 +86,8 @@ impl Findings {
     /// Reports a mistake in a line that must not be shown, because it holds a secret.
     pub fn report_unshown(&mut self, place: Place, message: impl Into<String>, hint: Option<String>) {
         self.report(place, message, hint);
-        if let Some(problem) = self.problems.0.last_mut() {
+        let is_here = |problem: &&mut Problem| problem.line == Some(place.line);
+        if let Some(problem) = self.problems.0.last_mut().filter(is_here) {
             problem.source_line = None;
         }
     }

@@ -74,3 +74,22 @@ fn aliases_and_deep_nesting_end() {
     loads_or_reports(1, &format!("a: {}", "[".repeat(10_000)));
     loads_or_reports(1, "a: &a [*a]\n");
 }
+
+#[test]
+fn large_files_are_read_in_a_moment() {
+    let keys: String = (0..40_000).map(|number| format!("k{number}: {number}\n")).collect();
+    loads_or_reports(1, &keys);
+    loads_or_reports(1, &format!("a: [{}]", "1.5, ".repeat(80_000)));
+    let rows = "x,suspect,soon,much\n".repeat(20_000);
+    loads_or_reports(4, &format!("rank,stage,entered_on,share\n{rows}"));
+}
+
+#[test]
+fn no_more_than_two_hundred_mistakes_of_a_file_are_told() {
+    let project = copy_of("project");
+    let rows = "x,suspect,,\n".repeat(500);
+    std::fs::write(project.path().join(FILES[4]), format!("rank,stage,entered_on,share\n{rows}")).expect("a file");
+    let problems = load(project.path()).expect_err("mistakes");
+    assert_eq!(problems.len(), 201);
+    assert_eq!(problems.0[0].message, "there are more than 200 mistakes; the rest is left out");
+}
