@@ -20,15 +20,15 @@ use super::output::{DataWriter, Output, OutputWatch};
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DataFormat {
-    /// Columns for people
+    // Columns for people.
     Table,
-    /// Comma-separated, with a header
+    // Comma-separated, with a header.
     Csv,
-    /// One array of objects
+    // One array of objects.
     Json,
-    /// One object per line
+    // One object per line.
     Ndjson,
-    /// Apache Parquet; binary, so to a file or a pipe
+    // Apache Parquet; binary, so to a file or a pipe.
     Parquet,
 }
 

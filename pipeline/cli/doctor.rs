@@ -47,17 +47,8 @@ impl Finding {
 
 /// Checks, prints a table, and fails if a check failed.
 pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
-    let environment = &project.environment;
-    let mut findings = vec![Finding::ok(
-        "configuration",
-        format!(
-            "environment {}, {}, {}",
-            environment.name,
-            numbers::plural(project.jobs.len() as u64, "job", "jobs"),
-            numbers::plural(project.models.len() as u64, "model", "models"),
-        ),
-    )];
+    let environment = &context.load_environment()?;
+    let mut findings = vec![check_configuration(environment, context)];
     findings.push(check_state(environment, context).await);
     findings.extend(stores::check(environment, context.now()).await);
     findings.push(check_zone(environment, context));
@@ -87,6 +78,28 @@ fn print(findings: &[Finding], context: &Context) -> Result<(), Failure> {
         }
     }
     context.output.table(&table)
+}
+
+/// A mistake in a job or a model is for `validate` to show; here it is one line.
+fn check_configuration(environment: &Environment, context: &Context) -> Finding {
+    const NAME: &str = "configuration";
+    match context.load_project() {
+        Ok(project) => Finding::ok(
+            NAME,
+            format!(
+                "environment {}, {}, {}",
+                environment.name,
+                numbers::plural(project.jobs.len() as u64, "job", "jobs"),
+                numbers::plural(project.models.len() as u64, "model", "models"),
+            ),
+        ),
+        Err(Failure::Problems(problems)) => {
+            let mistakes = numbers::plural(problems.0.len() as u64, "mistake", "mistakes");
+            let report = Report::new(format!("{mistakes} in the project's files"));
+            Finding::failed(NAME, report.hint("`lifecycle validate` shows them with their lines"))
+        }
+        Err(failure) => Finding::failed(NAME, failure.into_report()),
+    }
 }
 
 /// Opens the state file, reads all of it, and takes and gives back a lease.

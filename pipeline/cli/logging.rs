@@ -20,9 +20,9 @@ use super::output::Output;
 /// How messages and logs are written to stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people
+    // Lines for people.
     Text,
-    /// One JSON object per line
+    // One JSON object per line.
     Json,
 }
 

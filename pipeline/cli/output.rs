@@ -157,7 +157,7 @@ impl Output {
         }
         let mut text = String::new();
         for problem in &problems.0 {
-            let shown = format!("error: {}\n --> {}", problem.message, problem.file.display());
+            let shown = problem.to_string();
             match shown.strip_prefix("error:") {
                 Some(rest) => text.push_str(&(paint("error:", Style::Bad, self.has_colour_on_stderr) + rest)),
                 None => text.push_str(&shown),

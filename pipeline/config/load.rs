@@ -11,7 +11,7 @@ use super::validate::{
     CheckedEnvironment, CheckedJob, CheckedModel, ModelFiles, validate_environment, validate_job, validate_model,
     validate_project, validate_seed,
 };
-use super::{Problem, Problems, Project, Seed, TableName};
+use super::{Environment, Problem, Problems, Project, Seed, TableName};
 
 /// Reads and validates a whole project for one environment; `read_env` reads the variables that `${env:NAME}` names.
 ///
@@ -26,7 +26,7 @@ pub fn load_project(
         Ok(root) if root.is_dir() => root,
         _ => return Err(Problem::new(root, "there is no such folder").into()),
     };
-    let checked = load_environment(&root, environment, read_env, &mut problems);
+    let checked = check_environment(&root, environment, read_env, &mut problems);
     let mut jobs = load_jobs(&root, &checked, read_env, &mut problems);
     let mut sql = Sql::default();
     for (written, folder) in &checked.sql_roots {
@@ -53,11 +53,34 @@ pub fn load_project(
     }
 }
 
+/// Reads and validates the environment alone: for looking at runs while a job or a model has a mistake.
+pub fn load_environment(
+    root: &Path,
+    environment: &str,
+    read_env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Environment, Problems> {
+    let mut problems = Problems::default();
+    let root = match std::path::absolute(root) {
+        Ok(root) if root.is_dir() => root,
+        _ => return Err(Problem::new(root, "there is no such folder").into()),
+    };
+    let checked = check_environment(&root, environment, read_env, &mut problems);
+    match checked.environment {
+        Some(environment) => problems.into_result(environment),
+        None => {
+            if problems.is_empty() {
+                problems.push(Problem::new(environment_file(environment), "the environment is not complete"));
+            }
+            Err(problems)
+        }
+    }
+}
+
 fn environment_file(name: &str) -> PathBuf {
     Path::new("config").join(format!("{name}.yaml"))
 }
 
-fn load_environment(
+fn check_environment(
     root: &Path,
     name: &str,
     read_env: ReadEnvironment<'_>,
