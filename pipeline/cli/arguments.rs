@@ -200,6 +200,8 @@ pub struct RunArguments {
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
+    override_usage = "lifecycle backfill [OPTIONS] <JOB> --from <DAY> --to <DAY>\n       \
+                      lifecycle backfill <list|resume|cancel>",
     after_help = "Examples:
   lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31
   lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed
@@ -261,7 +263,7 @@ pub enum BackfillCommand {
 #[derive(Debug, Args)]
 pub struct BackfillListArguments {
     /// Print the rows as data instead of a text for people
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum)]
     pub format: Option<DataFormat>,
 }
 
@@ -304,7 +306,7 @@ pub struct RunsArguments {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub limit: u32,
     /// Print the rows as data instead of a text for people
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum)]
     pub format: Option<DataFormat>,
 }
 
@@ -341,7 +343,7 @@ pub struct RejectedArguments {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub limit: u64,
     /// How the rows are printed
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
     pub format: DataFormat,
 }
 
@@ -352,7 +354,7 @@ pub struct RejectedArguments {
   lifecycle tables -o json")]
 pub struct TablesArguments {
     /// How the list is printed
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
     pub format: DataFormat,
 }
 
@@ -370,7 +372,7 @@ pub struct QueryArguments {
     #[arg(value_name = "SQL")]
     pub sql: String,
     /// How the rows are printed
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
     pub format: DataFormat,
     /// Write to this file instead of stdout
     #[arg(long, value_name = "FILE")]

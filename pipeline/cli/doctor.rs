@@ -13,6 +13,8 @@ use super::{ExitCode, Failure, Report, numbers};
 use crate::config::Environment;
 use crate::state::{LeaseOutcome, State, StateError};
 
+const CONFIGURATION: &str = "configuration";
+
 /// What a check of the environment came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -56,12 +58,14 @@ pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<
     findings.extend(machine::check_disks(environment).await);
     print(&findings, context)?;
 
-    let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Failed).count() as u64;
-    if failed > 0 {
-        let checks = numbers::plural(failed, "check", "checks");
-        return Err(Failure::Failed(Report::new(format!("{checks} of the environment failed"))));
+    let failed: Vec<&str> =
+        findings.iter().filter(|finding| finding.verdict == Verdict::Failed).map(|finding| finding.name).collect();
+    let report = || Report::new(format!("not as it should be: {}", failed.join(", ")));
+    match failed.as_slice() {
+        [] => Ok(ExitCode::Done),
+        [CONFIGURATION] => Err(Failure::Usage(report())),
+        _ => Err(Failure::Failed(report())),
     }
-    Ok(ExitCode::Done)
 }
 
 fn print(findings: &[Finding], context: &Context) -> Result<(), Failure> {
@@ -82,10 +86,9 @@ fn print(findings: &[Finding], context: &Context) -> Result<(), Failure> {
 
 /// A mistake in a job or a model is for `validate` to show; here it is one line.
 fn check_configuration(environment: &Environment, context: &Context) -> Finding {
-    const NAME: &str = "configuration";
     match context.load_project() {
         Ok(project) => Finding::ok(
-            NAME,
+            CONFIGURATION,
             format!(
                 "environment {}, {}, {}",
                 environment.name,
@@ -96,9 +99,9 @@ fn check_configuration(environment: &Environment, context: &Context) -> Finding 
         Err(Failure::Problems(problems)) => {
             let mistakes = numbers::plural(problems.0.len() as u64, "mistake", "mistakes");
             let report = Report::new(format!("{mistakes} in the project's files"));
-            Finding::failed(NAME, report.hint("`lifecycle validate` shows them with their lines"))
+            Finding::failed(CONFIGURATION, report.hint("`lifecycle validate` shows them with their lines"))
         }
-        Err(failure) => Finding::failed(NAME, failure.into_report()),
+        Err(failure) => Finding::failed(CONFIGURATION, failure.into_report()),
     }
 }
 

@@ -56,11 +56,7 @@ async fn list(
 }
 
 /// Says why the list is empty: a wrong job's name is a mistake, no runs yet is not.
-async fn explain_absence(
-    arguments: &RunsArguments,
-    context: &Context,
-    state: Option<&State>,
-) -> Result<(), Failure> {
+async fn explain_absence(arguments: &RunsArguments, context: &Context, state: Option<&State>) -> Result<(), Failure> {
     let recorded = match state {
         Some(state) => state.last_runs(context.now()).await?,
         None => Vec::new(),

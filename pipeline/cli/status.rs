@@ -1,6 +1,7 @@
 //! `lifecycle status`: how the jobs stand.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::arguments::StatusArguments;
 use super::context::Context;
@@ -19,9 +20,8 @@ pub async fn execute(arguments: &StatusArguments, context: &Context) -> Result<E
     let descriptions = match context.load_project() {
         Ok(project) => project.jobs.into_iter().map(|(name, job)| (name, job.description)).collect(),
         Err(_) => {
-            let hint = "`lifecycle validate` shows them; until then only jobs that ran are listed";
-            context.output.warning("the project's files have mistakes", Some(hint));
-            BTreeMap::new()
+            context.output.warning("the project's files have mistakes", Some("`lifecycle validate` shows them"));
+            jobs_by_file(&context.project.join("jobs")).map(|name| (name, String::new())).collect()
         }
     };
     let view = View { context, environment, state, descriptions };
@@ -143,6 +143,13 @@ impl View<'_> {
             }
         })
     }
+}
+
+/// The names of the jobs' files, read or not.
+fn jobs_by_file(folder: &Path) -> impl Iterator<Item = String> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let jobs = files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml"));
+    jobs.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
 }
 
 fn warned_count(value: u64) -> Cell {

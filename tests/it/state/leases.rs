@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
+use std::io::BufRead;
 use std::time::Duration;
 
-use lifecycle::state::{LeaseOutcome, StateError};
+use lifecycle::state::{LeaseOutcome, State, StateError};
 
 use super::{MINUTE, Place, acquire, at};
 
@@ -79,6 +80,37 @@ async fn an_owner_that_died_gives_way_at_once_a_living_one_does_not() {
     drop(living);
     let next = acquire(&other, "nightly", at(2)).await;
     assert_eq!(next.token, lease.token + 1);
+}
+
+/// Not a test of its own: the process that the next test starts and kills.
+#[tokio::test]
+#[ignore = "started by a_killed_process_gives_way_at_once"]
+async fn a_process_that_holds_a_lease() {
+    let Some(file) = std::env::var_os("LIFECYCLE_TEST_STATE") else { return };
+    let state = State::open(file.as_ref()).await.unwrap();
+    acquire(&state, "nightly", at(0)).await;
+    println!("holding");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_process_gives_way_at_once() {
+    let place = Place::new();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "state::leases::a_process_that_holds_a_lease"])
+        .env("LIFECYCLE_TEST_STATE", place.file())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("holding")));
+    let state = place.open().await;
+    let outcome = state.acquire_lease("nightly", "other", MINUTE, at(1)).await.unwrap();
+    assert!(matches!(outcome, LeaseOutcome::Held { .. }), "{outcome:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(acquire(&state, "nightly", at(2)).await.token, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
