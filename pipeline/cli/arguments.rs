@@ -144,8 +144,8 @@ pub struct InitArguments {
   lifecycle validate
   lifecycle validate --env production
 
-Prints every mistake of every job, configuration and model at once, with file, line and column, and exits with 2
-if there is one. All SQL is planned against the contracts; no data is read.")]
+Prints every mistake of every job, configuration and model at once, with file, line and column, and exits with 2 if \
+there is one. All SQL is planned against the contracts; no data is read.")]
 pub struct ValidateArguments {}
 
 /// What a run is about: shared by `plan` and `run`.
@@ -188,7 +188,7 @@ pub struct PlanArguments {
   lifecycle run nightly --as-of 2026-01-31
   lifecycle run nightly -s +marts.churn --var churn_window_days=60
 
-A run may be repeated, and killed at any moment: the published tables stay whole, and the next run goes on from there.
+A run may be repeated, and killed at any moment: the published tables stay whole, and the next run goes on from there. \
 An older day than the current release's writes that day's history only.")]
 pub struct RunArguments {
     #[command(flatten)]
@@ -407,7 +407,8 @@ pub struct RollbackArguments {
   lifecycle doctor
   lifecycle doctor --env production
 
-Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails.")]
+Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails, with 2 if only the \
+configuration is wrong.")]
 pub struct DoctorArguments {}
 
 /// `lifecycle completions`

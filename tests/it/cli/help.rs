@@ -137,8 +137,7 @@ fn validate() {
       lifecycle validate --env production
 
     Prints every mistake of every job, configuration and model at once, with file, line and column, and
-    exits with 2
-    if there is one. All SQL is planned against the contracts; no data is read.
+    exits with 2 if there is one. All SQL is planned against the contracts; no data is read.
     ");
 }
 
@@ -204,8 +203,7 @@ fn run() {
       lifecycle run nightly -s +marts.churn --var churn_window_days=60
 
     A run may be repeated, and killed at any moment: the published tables stay whole, and the next run
-    goes on from there.
-    An older day than the current release's writes that day's history only.
+    goes on from there. An older day than the current release's writes that day's history only.
     ");
 }
 
@@ -511,7 +509,8 @@ fn doctor() {
       lifecycle doctor
       lifecycle doctor --env production
 
-    Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails.
+    Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails, with 2 if
+    only the configuration is wrong.
     ");
 }
 

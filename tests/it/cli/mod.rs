@@ -1,6 +1,7 @@
 //! The command line: the real binary, its output and its exit codes.
 
 mod errors;
+mod formats;
 mod help;
 mod output;
 mod projects;
@@ -40,8 +41,15 @@ impl Folder {
             "raw: raw\nwarehouse: warehouse\nstate: .lifecycle/state.db\ntimezone: Europe/London\ncurrency: GBP\n\
              memory_limit: 1GiB\n",
         );
-        folder.write("jobs/nightly.yaml", "name: nightly\ndescription: Everything.\n");
-        folder.write("jobs/landing.yaml", "name: landing\ndescription: Landing only.\n");
+        for (job, description) in [("nightly", "Everything."), ("landing", "Landing only.")] {
+            folder.write(
+                &format!("jobs/{job}.yaml"),
+                &format!(
+                    "name: {job}\ndescription: {description}\nsources:\n  {job}_orders:\n    location: ${{raw}}/*.csv\n    \
+                     format: csv\n    columns:\n      order_no: {{type: string, required: true}}\n"
+                ),
+            );
+        }
         std::fs::create_dir_all(folder.path().join("sql")).unwrap();
         folder
     }

@@ -130,9 +130,10 @@ async fn runs_are_listed_from_the_newest() {
     no run is like that
     ");
     insta::assert_snapshot!(folder.run(&["runs", "--job", "nigthly"]), @r"
-    exit code 0
+    exit code 2
     ----- stderr
-    no run is like that
+    error: there is no job `nigthly`
+    hint: did you mean `nightly`?
     ");
 }
 

@@ -11,9 +11,6 @@ async fn every_job_has_a_line() {
     job      last run     as of       started                        took  rejected  bad checks  published up to
     landing  succeeded    2026-01-01  2026-01-02 05:00:00 GMT  1 min 36 s         3           0  2026-01-01 (AGE)
     nightly  interrupted  2026-01-01  2026-01-02 06:00:00 GMT                     3           0  2026-01-01 (AGE)
-    ----- stderr
-    warning: the project's files have mistakes
-    hint: `lifecycle validate` shows them
     ");
 }
 
@@ -24,6 +21,7 @@ async fn one_job_is_shown_in_detail() {
     insta::assert_snapshot!(folder.run(&["status", "nightly"]), @r"
     exit code 0
     ----- stdout
+    nightly: Everything.
     published up to 2026-01-01 (AGE)
 
     run            job      as of       status         started                        took  landed  rejected  tables  message
@@ -32,9 +30,6 @@ async fn one_job_is_shown_in_detail() {
     0192f3a1-0000  nightly  2026-01-01  succeeded      2026-01-02 03:00:00 GMT  1 min 36 s  15,000         3       1
 
     the last run rejected 3 rows of orders: `lifecycle rejected` shows them
-    ----- stderr
-    warning: the project's files have mistakes
-    hint: `lifecycle validate` shows them
     ");
 }
 
@@ -47,22 +42,17 @@ fn a_job_that_never_ran_says_how_to_run_it() {
     job      last run  as of  started  took  rejected  bad checks  published up to
     landing  never                                                 nothing yet
     nightly  never                                                 nothing yet
-    ----- stderr
-    warning: the project's files have mistakes
-    hint: `lifecycle validate` shows them
     ");
     insta::assert_snapshot!(folder.run(&["status", "nightly"]), @r"
     exit code 0
+    ----- stdout
+    nightly: Everything.
     ----- stderr
-    warning: the project's files have mistakes
-    hint: `lifecycle validate` shows them
     it has never run; `lifecycle run nightly` starts it
     ");
     insta::assert_snapshot!(folder.run(&["status", "nigtly"]), @r"
     exit code 2
     ----- stderr
-    warning: the project's files have mistakes
-    hint: `lifecycle validate` shows them
     error: there is no job `nigtly`
     hint: did you mean `nightly`?
     ");
