@@ -110,6 +110,8 @@ fn syntax_flaw(error: &serde_yaml::Error, lines: &[&str]) -> Flaw {
             Some("indent with spaces, not with tabs".to_owned())
         } else if [before, here].iter().any(|line| line.contains("${")) {
             Some("inside `{…}` or `[…]`, put a text that holds `${…}` in double quotes".to_owned())
+        } else if message.contains("scanning an alias") || message.contains("scanning an anchor") {
+            Some("put a text that begins with `*` or `&` in quotes".to_owned())
         } else if message.contains("mapping values are not allowed") {
             Some("put a text that holds `: ` in quotes; check the indentation".to_owned())
         } else {

@@ -37,6 +37,11 @@ fn init_writes_the_standard_models_as_they_are() {
         }
     }
     assert!(files > 50);
+    for name in ["environment", "job", "model", "seed"] {
+        let name = format!("config/schemas/{name}.schema.json");
+        let committed = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&name)).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join("shop").join(&name)).unwrap(), committed, "{name}");
+    }
 }
 
 #[test]
