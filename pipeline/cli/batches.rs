@@ -45,7 +45,7 @@ pub struct BatchPrinter {
 
 enum Printer {
     Table { writer: DataWriter, batches: Vec<RecordBatch>, rows: usize, left_out: u64 },
-    Csv(arrow::csv::Writer<DataWriter>),
+    Csv(Box<arrow::csv::Writer<DataWriter>>),
     Json(arrow::json::Writer<DataWriter, JsonArray>),
     NdJson(arrow::json::Writer<DataWriter, LineDelimited>),
     Parquet(Box<ArrowWriter<DataWriter>>),
@@ -68,7 +68,7 @@ impl BatchPrinter {
         let json = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
         let kind = match format {
             DataFormat::Table => Printer::Table { writer, batches: Vec::new(), rows: 0, left_out: 0 },
-            DataFormat::Csv => Printer::Csv(arrow::csv::WriterBuilder::new().with_header(true).build(writer)),
+            DataFormat::Csv => Printer::Csv(Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(writer))),
             DataFormat::Json => Printer::Json(json.build(writer)),
             DataFormat::Ndjson => Printer::NdJson(json.build(writer)),
             DataFormat::Parquet => {

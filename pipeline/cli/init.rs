@@ -1,6 +1,6 @@
 //! `lifecycle init`: a new project from templates, with a copy of all standard models.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::arguments::InitArguments;
 use super::context::Context;
@@ -71,7 +71,7 @@ fn refuse_occupied(directory: &Path) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let folder = path.parent().map(Path::to_owned).unwrap_or_else(PathBuf::new);
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|error| not_written(path, &error))
 }
 
