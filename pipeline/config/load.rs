@@ -11,7 +11,7 @@ use super::validate::{
     CheckedEnvironment, CheckedJob, CheckedModel, Known, ModelFiles, validate_environment, validate_job,
     validate_model, validate_project, validate_seed,
 };
-use super::{Problem, Problems, Project, Seed, TableName};
+use super::{Environment, Problem, Problems, Project, Seed, TableName};
 
 /// Reads and validates a whole project for one environment; `read_env` reads the variables that `${env:NAME}` names.
 ///
@@ -26,7 +26,7 @@ pub fn load_project(
         Ok(root) if root.is_dir() => root,
         _ => return Err(Problem::new(root, "there is no such folder").into()),
     };
-    let checked = load_environment(&root, environment, read_env, &mut problems);
+    let checked = check_environment(&root, environment, read_env, &mut problems);
     let before = problems.len();
     let mut jobs = load_jobs(&root, &checked, read_env, &mut problems);
     let all_jobs = problems.len() == before && jobs.iter().all(|checked| checked.findings.problems.is_empty());
@@ -56,6 +56,29 @@ pub fn load_project(
     }
 }
 
+/// Reads and validates the environment alone: for looking at runs while a job or a model has a mistake.
+pub fn load_environment(
+    root: &Path,
+    environment: &str,
+    read_env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Environment, Problems> {
+    let mut problems = Problems::default();
+    let root = match std::path::absolute(root) {
+        Ok(root) if root.is_dir() => root,
+        _ => return Err(Problem::new(root, "there is no such folder").into()),
+    };
+    let checked = check_environment(&root, environment, read_env, &mut problems);
+    match checked.environment {
+        Some(environment) => problems.into_result(environment),
+        None => {
+            if problems.is_empty() {
+                problems.push(Problem::new(environment_file(environment), "the environment is not complete"));
+            }
+            Err(problems)
+        }
+    }
+}
+
 /// Checks the environments that a run does not use: everything but the values of variables that are not set here.
 pub fn check_other_environments(root: &Path, used: &str, read_env: &dyn Fn(&str) -> Option<String>) -> Problems {
     let mut problems = Problems::default();
@@ -76,7 +99,7 @@ fn environment_file(name: &str) -> PathBuf {
     Path::new("config").join(format!("{name}.yaml"))
 }
 
-fn load_environment(
+fn check_environment(
     root: &Path,
     name: &str,
     read_env: ReadEnvironment<'_>,

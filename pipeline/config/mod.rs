@@ -22,7 +22,7 @@ mod yaml;
 
 pub use environment::{Environment, Location};
 pub use job::{CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
-pub use load::{check_other_environments, load_project};
+pub use load::{check_other_environments, load_environment, load_project};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
     ParameterError, ParameterValue, Parameters, STANDARD_PARAMETERS, StandardParameter, standard_parameter,
