@@ -18,8 +18,8 @@ async fn business_day_is_the_local_date() {
         ("2024-10-27T22:59:59Z", "2024-10-27"),
         ("2024-10-27T23:30:00Z", "2024-10-27"),
         ("1969-12-31T23:30:00Z", "1970-01-01"),
-        ("1850-06-01T00:00:30Z", "1850-05-31"),
-        ("2150-07-01T12:00:00Z", "2150-07-01"),
+        ("1840-06-01T00:00:30Z", "1840-05-31"),
+        ("2090-06-30T23:00:00Z", "2090-07-01"),
     ] {
         let sql = format!("select cast(business_day(cast('{instant}' as timestamp)) as varchar)");
         assert_eq!(text(&context, &sql).await, day, "{instant}");
@@ -64,7 +64,7 @@ async fn local_time_is_the_wall_clock() {
 async fn day_start_is_the_first_instant_of_the_day() {
     let london = session(1);
     for (day, start) in [("2024-01-15", "2024-01-15T00:00:00Z"), ("2024-03-31", "2024-03-31T00:00:00Z"),
-        ("2024-04-01", "2024-03-31T23:00:00Z"), ("2024-10-27", "2024-10-26T23:00:00Z"), ("2150-07-01", "2150-06-30T23:00:00Z")]
+        ("2024-04-01", "2024-03-31T23:00:00Z"), ("2024-10-27", "2024-10-26T23:00:00Z"), ("2090-07-01", "2090-06-30T23:00:00Z")]
     {
         assert_eq!(text(&london, &format!("select day_start(date '{day}')")).await, start);
     }
