@@ -118,7 +118,8 @@ async fn online_retail_with_returns_is_on_the_boundary() {
     let Some(histories) = online_retail(true) else { return };
     assert_eq!(histories.len(), 4335);
     let context = customers(&histories);
-    let sql = format!("{FIT} select fit['log_likelihood'], fit['is_converged'], fit['is_boundary'], fit['a'] from model");
+    let sql =
+        format!("{FIT} select fit['log_likelihood'], fit['is_converged'], fit['is_boundary'], fit['a'] from model");
     let fit: Vec<f64> = numbers(&context, &sql).await.into_iter().flatten().collect();
     assert_near(fit[0], -37340.436, 0.0005);
     assert_eq!(&fit[1..], &[1.0, 1.0, 0.0]);
