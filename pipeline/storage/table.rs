@@ -1,0 +1,276 @@
+//! One Delta table: its versions, and commits to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use deltalake_core::DeltaTableError;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
+use deltalake_core::kernel::{
+    Action, EagerSnapshot, Metadata, MetadataExt, Protocol, StructType, Transaction, new_metadata,
+};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use serde_json::{Map, Value};
+use url::Url;
+use uuid::Uuid;
+
+use super::reader::{self, BatchStream};
+use super::{DataFile, FileWriter, StorageError, Stores};
+
+/// What a commit says of itself, besides the files: free facts, kept with the version.
+pub type CommitMetadata = Map<String, Value>;
+
+/// The key under which a commit carries its own id, so that a writer whose acknowledgement was lost knows its commit.
+const COMMIT_ID: &str = "lifecycleCommit";
+
+/// A place where a Delta table is, or will be.
+#[derive(Clone)]
+pub struct Table {
+    url: Url,
+    /// Rooted at the table's location.
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    log_store: LogStoreRef,
+}
+
+/// One version of a table: its columns and files.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub version: u64,
+    /// Partition columns included.
+    pub schema: SchemaRef,
+    pub partition_columns: Vec<String>,
+    pub files: Vec<DataFile>,
+    eager: EagerSnapshot,
+}
+
+/// What a commit changes.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub add: Vec<DataFile>,
+    pub remove: Vec<DataFile>,
+    /// The table's columns from this version on, partition columns included.
+    pub schema: SchemaRef,
+    pub partition_columns: Vec<String>,
+    /// What the table is, for readers of its metadata.
+    pub description: Option<String>,
+    pub metadata: CommitMetadata,
+    /// An application id and version that readers can ask the table for.
+    pub transaction: Option<(String, i64)>,
+}
+
+impl Table {
+    /// Addresses a table; nothing is read or written, but for a local table's folder, which is made.
+    pub fn open(stores: &Stores, url: &Url) -> Result<Self, StorageError> {
+        if url.scheme() == "file"
+            && let Ok(folder) = url.to_file_path()
+        {
+            std::fs::create_dir_all(&folder).map_err(|source| StorageError::Store {
+                location: url.to_string(),
+                source: object_store::Error::Generic { store: "local", source: Box::new(source) },
+            })?;
+        }
+        let (root, path) = stores.open(url)?;
+        let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root.clone(), path.clone()));
+        let log_store = default_logstore(store.clone(), root, url, &StorageConfig::default());
+        Ok(Self { url: url.clone(), store, path, log_store })
+    }
+
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The path of a file of this table in the store of its host.
+    pub fn file_path(&self, file: &DataFile) -> Path {
+        Path::from(format!("{}/{}", self.path, file.path()))
+    }
+
+    /// Reads the newest version; `None` where no table is yet.
+    pub async fn snapshot(&self) -> Result<Option<Snapshot>, StorageError> {
+        if !self.log_store.is_delta_table_location().await.map_err(|error| self.failed(error))? {
+            return Ok(None);
+        }
+        self.load(None).await.map(Some)
+    }
+
+    /// Reads one version, which may be older than the newest.
+    pub async fn snapshot_at(&self, version: u64) -> Result<Snapshot, StorageError> {
+        self.load(Some(version)).await
+    }
+
+    async fn load(&self, version: Option<u64>) -> Result<Snapshot, StorageError> {
+        let eager = EagerSnapshot::try_new(self.log_store.as_ref(), version)
+            .await
+            .map_err(|error| self.failed(error))?;
+        self.describe(eager).await
+    }
+
+    async fn describe(&self, eager: EagerSnapshot) -> Result<Snapshot, StorageError> {
+        #[allow(deprecated, reason = "an add action is the form in which a later commit names the file again")]
+        let files = eager
+            .file_views(self.log_store.as_ref(), None)
+            .map_ok(|view| DataFile::new(view.add_action()))
+            .try_collect()
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(Snapshot {
+            version: eager.version(),
+            schema: eager.arrow_schema(),
+            partition_columns: eager.metadata().partition_columns().to_vec(),
+            files,
+            eager,
+        })
+    }
+
+    /// Starts writing files with these columns into the table's folder; they stay invisible until a commit.
+    pub fn writer(&self, schema: SchemaRef, partition_columns: Vec<String>) -> FileWriter {
+        FileWriter::new(self.url.to_string(), self.store.clone(), schema, partition_columns)
+    }
+
+    /// Reads one file's rows with these columns, in this order; a column that the file lacks is null.
+    pub async fn read(&self, file: &DataFile, columns: SchemaRef) -> Result<BatchStream, StorageError> {
+        reader::read(self.store.clone(), file, columns).await
+    }
+
+    /// Commits a change on top of `base` (`None`: makes the table) as one version.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when another writer committed after `base`. An unclear outcome is settled by reading
+    /// the log back: an error means that this commit did not land.
+    pub async fn commit(&self, base: Option<&Snapshot>, change: Change) -> Result<Snapshot, StorageError> {
+        let commit_id = Uuid::new_v4().to_string();
+        let target = base.map_or(0, |snapshot| snapshot.version + 1);
+        let outcome = self.try_commit(base, change, &commit_id).await;
+        match outcome {
+            Ok(version) => self.load(Some(version)).await,
+            Err(error) => match self.commit_metadata(target).await {
+                Ok(Some(metadata)) if metadata.get(COMMIT_ID).and_then(Value::as_str) == Some(&commit_id) => {
+                    self.load(Some(target)).await
+                }
+                Ok(Some(_)) => Err(StorageError::Conflict { table: self.url.to_string() }),
+                Ok(None) | Err(_) => Err(self.failed(error)),
+            },
+        }
+    }
+
+    async fn try_commit(
+        &self,
+        base: Option<&Snapshot>,
+        change: Change,
+        commit_id: &str,
+    ) -> Result<u64, DeltaTableError> {
+        let now = chrono::Utc::now().timestamp_millis();
+        let mut actions = Vec::with_capacity(change.add.len() + change.remove.len() + 3);
+        if base.is_none() {
+            actions.push(Action::Protocol(widest_protocol()?));
+        }
+        if let Some(metadata) = changed_metadata(base, &change)? {
+            actions.push(Action::Metadata(metadata));
+        }
+        actions.extend(change.remove.iter().map(|file| Action::Remove(file.to_remove(now))));
+        actions.extend(change.add.into_iter().map(|file| Action::Add(file.add)));
+        if let Some((application, version)) = change.transaction {
+            actions.push(Action::Txn(Transaction::new_with_last_update(application, version, Some(now))));
+        }
+        let mut metadata: HashMap<String, Value> = change.metadata.into_iter().collect();
+        metadata.insert(COMMIT_ID.to_owned(), Value::String(commit_id.to_owned()));
+        let mode = if change.remove.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+        let operation =
+            DeltaOperation::Write { mode, partition_by: Some(change.partition_columns), predicate: None };
+        let properties = CommitProperties::default().with_metadata(metadata).with_max_retries(0);
+        let read = base.map(|snapshot| &snapshot.eager as &dyn TableReference);
+        let finalized = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(read, self.log_store.clone(), operation)
+            .await?;
+        Ok(finalized.version())
+    }
+
+    /// The facts that the commit of a version carries; `None` where that version does not exist or its log entry is gone.
+    pub async fn commit_metadata(&self, version: u64) -> Result<Option<CommitMetadata>, StorageError> {
+        let Some(bytes) =
+            self.log_store.read_commit_entry(version).await.map_err(|error| self.failed(error))?
+        else {
+            return Ok(None);
+        };
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let action: Value = serde_json::from_slice(line)
+                .map_err(|source| self.failed(DeltaTableError::SerializeLogJson { json_err: source }))?;
+            if let Some(Value::Object(info)) = action.get("commitInfo") {
+                return Ok(Some(info.clone()));
+            }
+        }
+        Ok(Some(CommitMetadata::new()))
+    }
+
+    fn failed(&self, error: DeltaTableError) -> StorageError {
+        let table = self.url.to_string();
+        match error {
+            DeltaTableError::VersionAlreadyExists(_) => StorageError::Conflict { table },
+            DeltaTableError::Transaction {
+                source:
+                    TransactionError::MaxCommitAttempts(_)
+                    | TransactionError::VersionAlreadyExists(_)
+                    | TransactionError::CommitConflict(_),
+            } => StorageError::Conflict { table },
+            DeltaTableError::ObjectStore { source } => StorageError::from_store(table, source),
+            source => StorageError::Delta { table, source: Box::new(source) },
+        }
+    }
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Table").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// The metadata action that a commit needs: for a new table, and where columns or description changed.
+fn changed_metadata(
+    base: Option<&Snapshot>,
+    change: &Change,
+) -> Result<Option<Metadata>, DeltaTableError> {
+    let schema: StructType = without_metadata(&change.schema)
+        .as_ref()
+        .try_into_kernel()
+        .map_err(|source| DeltaTableError::Arrow { source })?;
+    if let Some(base) = base {
+        let current = base.eager.metadata();
+        let same_schema = base.eager.schema().as_ref() == &schema;
+        if same_schema && change.description.as_deref() == current.description() {
+            return Ok(None);
+        }
+    }
+    // Rollback reaches as far back as the log does.
+    let configuration = [("delta.logRetentionDuration", "interval 365 days")];
+    let mut metadata = new_metadata(&schema, &change.partition_columns, configuration)?;
+    if let Some(base) = base {
+        metadata = metadata.with_table_id(base.eager.metadata().id().to_owned())?;
+    }
+    if let Some(description) = &change.description {
+        metadata = metadata.with_description(description.clone())?;
+    }
+    Ok(Some(metadata))
+}
+
+/// Every column nullable and bare: what a table promises is checked, not left to the format.
+fn without_metadata(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|field| arrow::datatypes::Field::new(field.name(), field.data_type().clone(), true))
+        .collect::<Vec<_>>();
+    Arc::new(Schema::new(fields))
+}
+
+/// Reader 1, writer 2: every engine that reads Delta reads these tables.
+fn widest_protocol() -> Result<Protocol, DeltaTableError> {
+    serde_json::from_value(serde_json::json!({"minReaderVersion": 1, "minWriterVersion": 2}))
+        .map_err(|source| DeltaTableError::SerializeLogJson { json_err: source })
+}
