@@ -56,6 +56,7 @@ totals as (
 
 final as (
     select
+        $as_of as fitted_on,
         fits.bgnbd['r'] as bgnbd_r,
         fits.bgnbd['alpha'] as bgnbd_alpha,
         fits.bgnbd['a'] as bgnbd_a,
