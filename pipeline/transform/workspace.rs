@@ -147,6 +147,14 @@ impl Workspace {
         self.register(name, Arc::new(files))
     }
 
+    /// Registers a table of another workspace under the same name.
+    pub async fn copy_table(&self, from: &Workspace, name: &TableName) -> Result<(), TransformError> {
+        let failed = |error| self.broken_table(&name.to_string(), error);
+        let reference = TableReference::partial(name.schema.as_str(), name.table.as_str());
+        let provider = from.context.table_provider(reference).await.map_err(failed)?;
+        self.register(name, provider)
+    }
+
     /// Plans a model as a view over the tables that are registered so far.
     pub async fn add_view(&self, model: &Model) -> Result<(), TransformError> {
         let plan = self.plan_model(model).await?;
