@@ -68,14 +68,10 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     pub fn new(project: &'a Project, setting: &Setting) -> Self {
         let graph = Graph::new(&project.models).expect("the models' SQL is sound");
-        let settings = SessionSettings {
-            memory_limit: 1 << 30,
-            parallelism: setting.parallelism,
-            timezone: setting.timezone,
-        };
+        let settings =
+            SessionSettings { memory_limit: 1 << 30, parallelism: setting.parallelism, timezone: setting.timezone };
         let bindings = Bindings::new(setting.as_of, &setting.parameters);
-        let workspace =
-            Workspace::new(&settings, bindings, &Stores::new(&BTreeMap::new())).expect("a session starts");
+        let workspace = Workspace::new(&settings, bindings, &Stores::new(&BTreeMap::new())).expect("a session starts");
         Self { project, graph, workspace, tables: Tables::new() }
     }
 
@@ -119,15 +115,13 @@ impl<'a> Builder<'a> {
     async fn build_one(&mut self, name: &TableName) -> Result<(), String> {
         let model = &self.project.models[name];
         for upstream in self.graph.upstream(name).into_iter().filter(|upstream| upstream.schema == "seeds") {
-            if let (false, Some(seed)) = (self.tables.contains_key(&upstream), self.project.seeds.get(&upstream.table)) {
+            if let (false, Some(seed)) = (self.tables.contains_key(&upstream), self.project.seeds.get(&upstream.table))
+            {
                 self.workspace.add_seed(seed).map_err(|error| error.to_string())?;
             }
         }
-        let batches = if name.schema == "staging" && !self.has_sources(name) {
-            Vec::new()
-        } else {
-            self.run(model).await?
-        };
+        let batches =
+            if name.schema == "staging" && !self.has_sources(name) { Vec::new() } else { self.run(model).await? };
         self.give(name, batches)
     }
 
@@ -150,6 +144,9 @@ impl<'a> Builder<'a> {
     pub async fn failing_checks(&mut self, name: &TableName) -> Result<Vec<String>, String> {
         let model = &self.project.models[name];
         for table in checked_tables(model) {
+            if self.tables.contains_key(&table) {
+                continue;
+            }
             if self.project.models.contains_key(&table) {
                 self.build(&table).await?;
             } else if let Some(seed) = self.project.seeds.get(&table.table) {

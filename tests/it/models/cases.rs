@@ -96,6 +96,7 @@ fn table_name(text: &str) -> TableName {
 
 async fn run(project: &Project, model: &TableName, case: &Case) -> Result<(), String> {
     let mut setting = Setting::new(case.as_of);
+    setting.parallelism = 1;
     if let Some(chrono_tz_name::Name(zone)) = &case.timezone {
         setting.timezone = zone.parse().map_err(|_| format!("there is no zone `{zone}`"))?;
     }
@@ -135,10 +136,7 @@ async fn run(project: &Project, model: &TableName, case: &Case) -> Result<(), St
 }
 
 /// Each expected row takes one of the rows that fit it; those with the most columns choose first.
-fn missing_rows(
-    found: &[BTreeMap<String, Cell>],
-    mut expected: Vec<BTreeMap<String, Cell>>,
-) -> Vec<String> {
+fn missing_rows(found: &[BTreeMap<String, Cell>], mut expected: Vec<BTreeMap<String, Cell>>) -> Vec<String> {
     expected.sort_by_key(|row| std::cmp::Reverse(row.len()));
     let mut left: Vec<&BTreeMap<String, Cell>> = found.iter().collect();
     let mut missing = Vec::new();

@@ -3,4 +3,5 @@
 mod builder;
 mod cases;
 mod everywhere;
+mod random_business;
 mod values;
