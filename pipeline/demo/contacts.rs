@@ -5,6 +5,7 @@ use super::feeds::Feed;
 use super::people::SOCIAL;
 use super::population::Is;
 use super::random::{Dice, Stream};
+use super::record::Handling;
 use super::rows::{self, Case, Message, Survey, Visit, Visitor};
 use super::shopping::opening_hours;
 use super::world::{Deed, World, next};
@@ -185,7 +186,7 @@ impl World {
         if message.response != "none" && dice.chance(0.2) {
             let mut first = rows::message_row(Message { response: "none", answer_value: None, ..message });
             // A delayed first version would win over the answer.
-            first.is_fixed = true;
+            first.handling = Handling::Fixed;
             self.send(Feed::Messages, day, first);
             self.send_again(Feed::Messages, day + dice.between(1, 3), rows::message_row(message));
         } else {

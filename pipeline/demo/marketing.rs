@@ -5,7 +5,7 @@ use super::feeds::Feed;
 use super::ledger::{Fact, NO_FACTS};
 use super::population::{Customer, Is};
 use super::random::{Dice, Stream};
-use super::record::{Record, Value};
+use super::record::{Handling, Record, Value};
 use super::rows::{self, Message};
 use super::world::{Deed, World};
 
@@ -179,7 +179,7 @@ impl World {
             ],
             at: self.calendar.instant(day, 0),
             facts: NO_FACTS,
-            is_fixed: true,
+            handling: Handling::Fixed,
         };
         self.send(Feed::Campaigns, day, record);
     }
