@@ -15,5 +15,7 @@ pub mod publish;
 pub mod transform;
 
 pub mod config;
+pub mod interrupt;
+pub mod progress;
 pub mod state;
 pub mod storage;

@@ -1,1 +1,192 @@
-//! (to be written)
+//! Looks for bad rows in candidates, before anybody can see them.
+//!
+//! Simple checks of one table (not null, accepted values) share one pass over it; each other check is a query of its own.
+
+mod queries;
+
+use std::time::Instant;
+
+use arrow::array::{Array, Int64Array, RecordBatch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::config::{Check, CheckKind, Model, Severity};
+use crate::transform::{Workspace, engine_words};
+
+/// How many bad rows a finding shows.
+const SAMPLE_ROWS: usize = 3;
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// `marts.churn`.
+    pub table: String,
+    pub check: String,
+    pub severity: Severity,
+    pub outcome: Outcome,
+    pub seconds: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Passed,
+    /// Bad rows, and the keys of a few of them as text.
+    BadRows { count: u64, sample: String },
+    /// The check's query could not run, in the engine's words.
+    Broken { message: String },
+}
+
+impl Finding {
+    pub fn is_passed(&self) -> bool {
+        self.outcome == Outcome::Passed
+    }
+
+    /// Whether this finding stops a release.
+    pub fn stops_release(&self) -> bool {
+        !self.is_passed() && self.severity == Severity::Error
+    }
+}
+
+/// Runs all checks of a model over the table that the workspace holds under its name.
+pub async fn check_table(workspace: &Workspace, model: &Model) -> Vec<Finding> {
+    let (simple, others): (Vec<&Check>, Vec<&Check>) =
+        model.checks.iter().partition(|check| queries::bad_row_condition(&check.kind).is_some());
+    let mut findings = check_in_one_pass(workspace, model, &simple).await;
+    for check in others {
+        let started = Instant::now();
+        let outcome = match queries::bad_rows(model, &check.kind) {
+            Some(sql) => count_bad_rows(workspace, &sql, key_columns(model, &check.kind)).await,
+            None => Outcome::Passed,
+        };
+        findings.push(finding(model, check, outcome, started.elapsed().as_secs_f64()));
+    }
+    findings
+}
+
+/// Warns when a table has lost more than half of its rows since the last release.
+pub fn check_row_count(model: &Model, before: u64, now: u64) -> Finding {
+    let outcome = if before > 0 && now < before.div_ceil(2) {
+        Outcome::BadRows { count: before - now, sample: format!("{before} rows before, {now} now") }
+    } else {
+        Outcome::Passed
+    };
+    Finding {
+        table: model.name.to_string(),
+        check: format!("{}.row_count", model.name.table),
+        severity: Severity::Warn,
+        outcome,
+        seconds: 0.0,
+    }
+}
+
+async fn check_in_one_pass(workspace: &Workspace, model: &Model, checks: &[&Check]) -> Vec<Finding> {
+    if checks.is_empty() {
+        return Vec::new();
+    }
+    let started = Instant::now();
+    let conditions: Vec<String> =
+        checks.iter().filter_map(|check| queries::bad_row_condition(&check.kind)).collect();
+    let counts = match counts(workspace, &queries::counts(model, &conditions), conditions.len()).await {
+        Ok(counts) => counts,
+        Err(message) => {
+            let broken = |check: &&Check| finding(model, check, Outcome::Broken { message: message.clone() }, 0.0);
+            return checks.iter().map(broken).collect();
+        }
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    let mut findings = Vec::new();
+    for ((check, condition), count) in checks.iter().zip(&conditions).zip(counts) {
+        let outcome = if count == 0 {
+            Outcome::Passed
+        } else {
+            let sql = format!("select * from {} where {condition}", queries::quoted(&model.name));
+            count_bad_rows(workspace, &sql, key_columns(model, &check.kind)).await
+        };
+        findings.push(finding(model, check, outcome, seconds));
+    }
+    findings
+}
+
+fn finding(model: &Model, check: &Check, outcome: Outcome, seconds: f64) -> Finding {
+    Finding {
+        table: model.name.to_string(),
+        check: check.name.clone(),
+        severity: check.severity,
+        outcome,
+        seconds,
+    }
+}
+
+/// The columns that a sample may show: keys, and the column that the check is about.
+fn key_columns<'a>(model: &'a Model, kind: &'a CheckKind) -> Option<Vec<&'a str>> {
+    let mut columns: Vec<&str> = model.grain.iter().map(String::as_str).collect();
+    match kind {
+        CheckKind::Query(_) => return None,
+        CheckKind::Unique(unique) => columns = unique.iter().map(String::as_str).collect(),
+        CheckKind::NotNull(_) => {}
+        CheckKind::AcceptedValues { column, .. } | CheckKind::Relationship { column, .. } => {
+            if !columns.contains(&column.as_str()) {
+                columns.push(column);
+            }
+        }
+    }
+    Some(columns)
+}
+
+async fn count_bad_rows(workspace: &Workspace, sql: &str, columns: Option<Vec<&str>>) -> Outcome {
+    match try_count(workspace, sql, columns).await {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome::Broken { message: engine_words(&error) },
+    }
+}
+
+async fn try_count(
+    workspace: &Workspace,
+    sql: &str,
+    columns: Option<Vec<&str>>,
+) -> Result<Outcome, datafusion::error::DataFusionError> {
+    let rows = workspace.query(sql).await?;
+    let count = rows.clone().count().await?;
+    if count == 0 {
+        return Ok(Outcome::Passed);
+    }
+    let shown = match columns {
+        Some(columns) => rows.select_columns(&columns)?,
+        None => rows,
+    };
+    let sample = shown.limit(0, Some(SAMPLE_ROWS))?.collect().await?;
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    Ok(Outcome::BadRows { count, sample: sample_text(&sample) })
+}
+
+async fn counts(workspace: &Workspace, sql: &str, columns: usize) -> Result<Vec<i64>, String> {
+    let rows = async { workspace.query(sql).await?.collect().await };
+    let batches = rows.await.map_err(|error| engine_words(&error))?;
+    let batch = batches.iter().find(|batch| batch.num_rows() == 1).ok_or("the counts have no row")?;
+    (0..columns)
+        .map(|index| {
+            let column = batch.columns().get(index).and_then(|column| column.as_any().downcast_ref::<Int64Array>());
+            column
+                .map(|column| if column.is_null(0) { 0 } else { column.value(0) })
+                .ok_or_else(|| "a count is no integer".to_owned())
+        })
+        .collect()
+}
+
+/// `customer_id c1, day 2025-01-01; …`
+fn sample_text(batches: &[RecordBatch]) -> String {
+    let options = FormatOptions::default().with_null("null");
+    let mut rows = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let cells = batch.schema_ref().fields().iter().zip(batch.columns()).take(8).map(|(field, column)| {
+                let text = ArrayFormatter::try_new(column.as_ref(), &options)
+                    .and_then(|formatter| formatter.value(row).try_to_string())
+                    .unwrap_or_default();
+                format!("{} {text}", field.name())
+            });
+            rows.push(cells.collect::<Vec<_>>().join(", "));
+        }
+    }
+    rows.truncate(SAMPLE_ROWS);
+    rows.join("; ")
+}

@@ -1,1 +1,77 @@
-//! (to be written)
+//! The command line: one file per command, one printer ([`output`]), one place for exit codes ([`failure`]).
+
+pub mod arguments;
+pub mod bars;
+pub mod batches;
+pub mod completions;
+pub mod context;
+pub mod doctor;
+pub mod failure;
+pub mod init;
+pub mod logging;
+pub mod numbers;
+pub mod output;
+pub mod runs;
+pub mod signals;
+pub mod status;
+pub mod suggest;
+pub mod text_table;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use context::Context;
+pub use failure::{ExitCode, Failure, Report};
+use output::Output;
+
+/// Reads the command line, does what it says, prints why where that fails, and returns the exit code.
+pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to stdout, mistakes to stderr; who closed them needs no telling.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+        }
+    };
+    let output = Output::new(&arguments.global);
+    logging::start(&arguments.global, &output);
+    let (interrupter, interrupt) = crate::interrupt::channel();
+    signals::listen(interrupter, output.clone());
+    let context = Context::new(&arguments.global, output.clone(), interrupt);
+    match execute(arguments.command, &context).await {
+        Ok(code) => code,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Init(arguments) => init::execute(&arguments, context),
+        Command::Status(arguments) => context.interruptible(status::execute(&arguments, context)).await,
+        Command::Runs(arguments) => context.interruptible(runs::execute(&arguments, context)).await,
+        Command::Doctor(arguments) => context.interruptible(doctor::execute(&arguments, context)).await,
+        Command::Completions(arguments) => completions::execute(&arguments, context),
+        Command::Demo(_)
+        | Command::Validate(_)
+        | Command::Plan(_)
+        | Command::Run(_)
+        | Command::Backfill(_)
+        | Command::Rejected(_)
+        | Command::Tables(_)
+        | Command::Query(_)
+        | Command::Rollback(_) => Err(Failure::usage("this command is not part of this build")),
+    }
+}
+
+/// Says that the process could not even begin.
+pub fn cannot_start(error: &std::io::Error) -> std::process::ExitCode {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "error: the system gives no threads to work with\n  caused by: {error}");
+    ExitCode::Failed.into()
+}

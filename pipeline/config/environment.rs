@@ -1,6 +1,7 @@
 //! Where a project runs: `config/<name>.yaml`, validated.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use super::Parameters;
@@ -12,7 +13,7 @@ use super::Parameters;
 pub struct Location(pub url::Url);
 
 /// Where a project runs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Environment {
     /// The file's stem: `local` for `config/local.yaml`.
     pub name: String,
@@ -36,4 +37,24 @@ pub struct Environment {
     pub parameters: Parameters,
     /// Options for the object stores (`aws_endpoint`, `aws_region`, …), as object_store names them. May be secret.
     pub storage: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Environment {
+    /// Everything but the values of `storage`, which may be secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Environment")
+            .field("name", &self.name)
+            .field("raw", &self.raw.0.as_str())
+            .field("warehouse", &self.warehouse.0.as_str())
+            .field("state", &self.state)
+            .field("timezone", &self.timezone)
+            .field("currency", &self.currency)
+            .field("memory_limit", &self.memory_limit)
+            .field("parallelism", &self.parallelism)
+            .field("sql", &self.sql)
+            .field("parameters", &self.parameters)
+            .field("storage", &self.storage.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }

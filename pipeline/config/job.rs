@@ -1,7 +1,11 @@
 //! What runs: `jobs/<name>.yaml`, validated.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::{Parameters, Source};
 
@@ -38,14 +42,16 @@ pub struct Schedule {
     pub deadline: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum CatchUp {
     None,
     Last,
     All,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Overlap {
     Skip,
     QueueOne,
@@ -60,14 +66,23 @@ pub struct Retry {
     pub max_backoff: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
     Parquet,
     Csv,
 }
 
-/// Where a failure is told. The URL may be secret.
-#[derive(Debug, Clone, PartialEq)]
+/// Where a failure is told. The URL may be secret, so it is not printed.
+#[derive(Clone, PartialEq)]
 pub enum NotifyTarget {
     Webhook(String),
+}
+
+impl fmt::Debug for NotifyTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Webhook(_) => formatter.write_str("Webhook(…)"),
+        }
+    }
 }

@@ -1,21 +1,37 @@
 //! A project's YAML and SQL files: read into raw structs, then validated into the types of this module.
 //!
 //! Nothing here opens a store or plans a query. Every mistake is a [`Problem`] with its place; all of them are
-//! reported together.
+//! reported together. The way of a file: [`load_project`] reads its text, `yaml` makes a tree with places of it, the
+//! tree is compared with the JSON Schema of its raw struct, and `validate` turns the raw struct into the types here.
 
+mod csv;
+mod document;
 mod environment;
 mod job;
+mod load;
+mod location;
 mod model;
 mod parameters;
 mod problem;
+mod raw;
+mod selectors;
 mod source;
+mod text;
+mod validate;
+mod yaml;
 
 pub use environment::{Environment, Location};
 pub use job::{CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
+pub use load::load_project;
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
-pub use parameters::{ParameterValue, Parameters};
+pub use parameters::{
+    ParameterError, ParameterValue, Parameters, STANDARD_PARAMETERS, StandardParameter, standard_parameter,
+};
 pub use problem::{Problem, Problems};
+pub use raw::json_schemas;
+pub use selectors::{ModelGraph, SelectorError, select_models};
 pub use source::{ColumnContract, Compression, CsvOptions, Delimiter, Format, MaxRejected, Source, UnknownColumns};
+pub use text::Value;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::csv::{Record, parse_csv};
+use super::text::Value;
+
 /// `schema.table`: the schema is the folder under the SQL root (`staging`, `intermediate`, `marts`) or `seeds`, `landed`, `ops`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName {
@@ -30,11 +36,29 @@ pub enum DataType {
     /// 64 bits.
     Integer,
     Double,
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     Boolean,
     Date,
     /// A UTC instant in microseconds.
     Timestamp,
+}
+
+impl fmt::Display for DataType {
+    /// As YAML writes it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::String => formatter.write_str("string"),
+            Self::Integer => formatter.write_str("integer"),
+            Self::Double => formatter.write_str("double"),
+            Self::Decimal { precision, scale } => write!(formatter, "decimal({precision},{scale})"),
+            Self::Boolean => formatter.write_str("boolean"),
+            Self::Date => formatter.write_str("date"),
+            Self::Timestamp => formatter.write_str("timestamp"),
+        }
+    }
 }
 
 /// A table of the project: its SQL, and what its YAML promises.
@@ -78,7 +102,8 @@ pub struct ModelColumn {
 }
 
 /// Which as-of snapshots `<table>_history` keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum History {
     None,
     /// Month ends, and the newest.
@@ -101,16 +126,26 @@ pub enum CheckKind {
     /// The grain, and `unique: [a, b]`.
     Unique(Vec<String>),
     NotNull(String),
-    AcceptedValues { column: String, values: Vec<String> },
+    AcceptedValues {
+        column: String,
+        values: Vec<String>,
+    },
     /// Every value of the column is in the other table's column; nulls pass.
-    Relationship { column: String, to: TableName, to_column: String },
+    Relationship {
+        column: String,
+        to: TableName,
+        to_column: String,
+    },
     /// A query that returns the bad rows.
     Query(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// It stops the release.
     Error,
+    /// It is recorded.
     Warn,
 }
 
@@ -124,4 +159,18 @@ pub struct Seed {
     pub description: String,
     /// In the order of the file's header.
     pub columns: Vec<ModelColumn>,
+}
+
+impl Seed {
+    /// The values of each row, in the order of `columns`; an empty field without quotes is null.
+    ///
+    /// A loaded seed's values all fit their types; one built by hand may not, then the value is null.
+    pub fn rows(&self) -> Vec<Vec<Option<Value>>> {
+        let records = parse_csv(&self.csv).unwrap_or_default();
+        let values = |record: &Record| {
+            let fields = self.columns.iter().zip(&record.fields);
+            fields.map(|(column, field)| Value::parse(field.as_deref()?, column.data_type)).collect()
+        };
+        records.iter().skip(1).map(values).collect()
+    }
 }

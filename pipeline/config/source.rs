@@ -1,5 +1,8 @@
 //! A source's contract: where its objects are, how they are read, and which rows are good.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::DataType;
 
 /// One feed of raw objects and the contract that its rows must keep.
@@ -8,7 +11,8 @@ pub struct Source {
     /// Landed as `landed.<name>`.
     pub name: String,
     /// The location with `${raw}` and `${env:…}` resolved; `{day}` (yyyy-mm-dd) and globs (`*`, `?`, `[…]`, `**`) remain.
-    /// A full URL such as `s3://bucket/orders/date={day}/*.csv.gz`.
+    /// A full URL such as `s3://bucket/orders/date={day}/*.csv.gz`: up to the last slash before the first `{day}` or glob it
+    /// is percent-encoded, behind it is text to compare with the objects' decoded paths.
     pub location: String,
     pub format: Format,
     /// `None`: by the object's ending (`.gz`, `.zst`).
@@ -46,7 +50,8 @@ pub enum Delimiter {
     Whitespace,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Compression {
     None,
     Gzip,
@@ -54,7 +59,8 @@ pub enum Compression {
 }
 
 /// What happens to a column that the contract does not name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum UnknownColumns {
     Ignore,
     /// A row that has one is rejected.

@@ -1,1 +1,13 @@
-//! (to be written)
+//! Plans a run: pure functions from a project, a day and the state of its tables to what would be done, and why.
+
+mod fingerprint;
+mod graph;
+mod references;
+mod run_plan;
+
+pub use fingerprint::{Fingerprint, SourceVersion, fingerprints};
+pub use graph::{Graph, GraphMistake, nearest};
+pub use references::{References, SqlMistake, find_word, references};
+pub use run_plan::{
+    Action, ModelStep, PlanInputs, RunPlan, SourceState, SourceStep, Touched, days_in_words, is_month_end, plan_run,
+};

@@ -1,1 +1,84 @@
-//! (to be written)
+//! The conductor: one run from plan to record, one backfill. The only module that knows every stage.
+//!
+//! ```text
+//! lease -> record start -> plan -> land -> plan again -> build -> check -> commit -> release -> export -> record end
+//!                                   |        |            |        |
+//!                                   +--------+------------+--------+--> failed: candidates swept, tables as they were
+//! ```
+//!
+//! The plan is made twice by the same pure function: with objects waiting, and, when they have landed, with the days
+//! that they really touched.
+
+mod build;
+mod error;
+mod execute;
+mod landing;
+mod lease;
+mod prepare;
+mod release;
+mod validate;
+mod view;
+
+pub use error::RunError;
+pub use execute::{RunReport, TableReport, run_job};
+pub use prepare::{Prepared, prepare};
+pub use release::rollback_job;
+pub use validate::validate_project;
+pub use view::{ReleaseView, open_release};
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::config::{Parameters, Project};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::state::Trigger;
+use crate::storage::{Stores, Warehouse};
+use crate::transform::SessionSettings;
+
+/// Reads the clock.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// What a run works with besides its project.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub stores: Stores,
+    pub clock: Clock,
+    pub progress: Arc<dyn Progress>,
+    pub interrupt: Interrupt,
+}
+
+/// One run that is asked for.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    pub job: String,
+    pub as_of: NaiveDate,
+    /// Only these models and what they need; empty: the job's.
+    pub select: Vec<String>,
+    pub full_refresh: bool,
+    /// Values for parameters, as text, over the job's.
+    pub variables: Vec<(String, String)>,
+    pub trigger: Trigger,
+    pub backfill_id: Option<String>,
+}
+
+/// The warehouse of a project's environment.
+pub fn warehouse(project: &Project, stores: &Stores) -> Warehouse {
+    Warehouse::new(stores, &project.environment.warehouse.0)
+}
+
+fn session_settings(project: &Project) -> SessionSettings {
+    SessionSettings {
+        memory_limit: project.environment.memory_limit,
+        parallelism: project.environment.parallelism,
+        timezone: project.environment.timezone,
+    }
+}
+
+/// The job's parameters with the request's values over them.
+fn parameters(job: &crate::config::Job, variables: &[(String, String)]) -> Result<Parameters, RunError> {
+    variables.iter().try_fold(job.parameters.clone(), |parameters, (name, text)| {
+        parameters.with_override(name, text).map_err(RunError::Parameter)
+    })
+}

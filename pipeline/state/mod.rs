@@ -1,1 +1,53 @@
-//! (to be written)
+//! What the program remembers between runs: leases, run records and backfills, in one SQLite file.
+//!
+//! The truth about data lives in the tables' own commits. This file holds claims and history, so losing it loses
+//! no row: an empty one starts a new history.
+//!
+//! Time is injected: whatever depends on the clock takes `now`. Every write is one transaction, durable when the
+//! call returns. The file belongs on a local disk: SQLite's locks do not hold on network file systems.
+//!
+//! A run: `running` -> one of [`RunOutcome`]. A run whose process died is `running` in the file but its lease is
+//! no longer current; it is shown as `interrupted`, and the next start of the job writes that down.
+//!
+//! A backfill's day: `pending` -> `running` -> `done` | `failed`; `pending` -> `cancelled`. A day that was running when
+//! its process died is claimed again; resuming makes failed and cancelled days pending again.
+
+mod backfills;
+mod error;
+mod leases;
+mod open;
+mod ops;
+mod records;
+mod rows;
+mod runs;
+mod text;
+
+pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus};
+pub use error::{RecordKind, StateError};
+pub use leases::{Lease, LeaseOutcome};
+pub use ops::OpsTable;
+pub use records::{
+    CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
+    SourceRecord, TableAction, TableRecord, Trigger,
+};
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// The open state file. Clones share it.
+#[derive(Debug, Clone)]
+pub struct State {
+    pool: sqlx::SqlitePool,
+    path: PathBuf,
+    /// Locked files that show that the owner of a lease (name, token) lives.
+    guards: Arc<Mutex<BTreeMap<(String, u64), File>>>,
+}
+
+impl State {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

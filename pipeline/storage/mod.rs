@@ -8,12 +8,14 @@ mod data_file;
 mod reader;
 mod stores;
 mod table;
+mod warehouse;
 mod writer;
 
 pub use data_file::DataFile;
 pub use reader::BatchStream;
 pub use stores::Stores;
 pub use table::{Change, CommitMetadata, Snapshot, Table};
+pub use warehouse::{Release, ReleasedTable, Warehouse};
 pub use writer::FileWriter;
 
 use url::Url;
@@ -50,6 +52,12 @@ pub enum StorageError {
         path: String,
         #[source]
         source: parquet::errors::ParquetError,
+    },
+    #[error("`{path}` is not a release record that this version can read")]
+    Record {
+        path: String,
+        #[source]
+        source: serde_json::Error,
     },
     #[error("columns of table `{table}` cannot be stored")]
     Schema {

@@ -13,7 +13,7 @@ use deltalake_core::kernel::{
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt;
-use object_store::ObjectStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use serde_json::{Map, Value};
@@ -136,6 +136,15 @@ impl Table {
     /// Reads one file's rows with these columns, in this order; a column that the file lacks is null.
     pub async fn read(&self, file: &DataFile, columns: SchemaRef) -> Result<BatchStream, StorageError> {
         reader::read(self.store.clone(), file, columns).await
+    }
+
+    /// Deletes files that no commit will name. One that cannot be deleted stays invisible, for `vacuum` to sweep.
+    pub async fn discard(&self, files: &[DataFile]) {
+        for file in files {
+            if let Err(error) = self.store.delete(&Path::from(file.path())).await {
+                tracing::debug!(%error, file = file.path(), "an unused file could not be deleted");
+            }
+        }
     }
 
     /// Commits a change on top of `base` (`None`: makes the table) as one version.

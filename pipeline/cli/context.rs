@@ -1,0 +1,82 @@
+//! What every command works with: the project, the printer, the clock, the wish to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono_tz::Tz;
+
+use super::arguments::GlobalArguments;
+use super::output::Output;
+use super::{Failure, bars};
+use crate::config::{Environment, Project};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::state::State;
+
+/// The surroundings of one command.
+#[derive(Clone)]
+pub struct Context {
+    pub output: Output,
+    /// The project's folder, as given.
+    pub project: PathBuf,
+    /// The environment's name, as given.
+    pub environment: String,
+    pub interrupt: Interrupt,
+    pub progress: Arc<dyn Progress>,
+}
+
+impl Context {
+    /// The surroundings that the options ask for.
+    pub fn new(arguments: &GlobalArguments, output: Output, interrupt: Interrupt) -> Self {
+        let progress = bars::progress(&output);
+        Self {
+            output,
+            project: arguments.project.clone(),
+            environment: arguments.environment.clone(),
+            interrupt,
+            progress,
+        }
+    }
+
+    /// Now: the one place where commands read the clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    /// Today's business day in a zone.
+    pub fn today(&self, zone: Tz) -> NaiveDate {
+        self.now().with_timezone(&zone).date_naive()
+    }
+
+    /// Yesterday in a zone: the default as-of.
+    pub fn last_complete_day(&self, zone: Tz) -> NaiveDate {
+        let today = self.today(zone);
+        today.checked_sub_days(Days::new(1)).unwrap_or(today)
+    }
+
+    /// Reads and validates the project's files.
+    pub fn load_project(&self) -> Result<Project, Failure> {
+        let read_variable = |name: &str| std::env::var(name).ok();
+        Ok(crate::config::load_project(&self.project, &self.environment, &read_variable)?)
+    }
+
+    /// Opens the state file, creating it where it is missing.
+    pub async fn open_state(&self, environment: &Environment) -> Result<State, Failure> {
+        Ok(State::open(&environment.state).await?)
+    }
+
+    /// Opens the state file to look at it; `None` where nothing has been recorded yet.
+    pub async fn look_at_state(&self, environment: &Environment) -> Result<Option<State>, Failure> {
+        if environment.state.exists() { self.open_state(environment).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Does work that may be dropped half-way, and drops it when the process is asked to stop.
+    pub async fn interruptible<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let mut interrupt = self.interrupt.clone();
+        tokio::select! {
+            result = work => result,
+            () = interrupt.interrupted() => Err(Failure::interrupted()),
+        }
+    }
+}

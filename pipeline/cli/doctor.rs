@@ -1,0 +1,127 @@
+//! `lifecycle doctor`: checks everything that a run needs, before a run needs it.
+
+mod machine;
+mod stores;
+
+use std::time::Duration;
+
+use super::arguments::DoctorArguments;
+use super::context::Context;
+use super::output::Style;
+use super::text_table::{Cell, TextTable};
+use super::{ExitCode, Failure, Report, numbers};
+use crate::config::Environment;
+use crate::state::{LeaseOutcome, State, StateError};
+
+/// What a check of the environment came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Warning,
+    Failed,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone)]
+struct Finding {
+    name: &'static str,
+    verdict: Verdict,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Finding {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Ok, detail: detail.into(), hint: None }
+    }
+
+    fn warning(name: &'static str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Warning, detail: detail.into(), hint: Some(hint.into()) }
+    }
+
+    fn failed(name: &'static str, report: Report) -> Self {
+        let detail = std::iter::once(report.message).chain(report.causes).collect::<Vec<_>>().join(": ");
+        Self { name, verdict: Verdict::Failed, detail, hint: report.hint }
+    }
+}
+
+/// Checks, prints a table, and fails if a check failed.
+pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<ExitCode, Failure> {
+    let project = context.load_project()?;
+    let environment = &project.environment;
+    let mut findings = vec![Finding::ok(
+        "configuration",
+        format!(
+            "environment {}, {}, {}",
+            environment.name,
+            numbers::plural(project.jobs.len() as u64, "job", "jobs"),
+            numbers::plural(project.models.len() as u64, "model", "models"),
+        ),
+    )];
+    findings.push(check_state(environment, context).await);
+    findings.extend(stores::check(environment, context.now()).await);
+    findings.push(check_zone(environment, context));
+    findings.push(machine::check_memory(environment));
+    findings.extend(machine::check_disks(environment).await);
+    print(&findings, context)?;
+
+    let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Failed).count() as u64;
+    if failed > 0 {
+        let checks = numbers::plural(failed, "check", "checks");
+        return Err(Failure::Failed(Report::new(format!("{checks} of the environment failed"))));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn print(findings: &[Finding], context: &Context) -> Result<(), Failure> {
+    let mut table = TextTable::default().text("check").text("").text("found");
+    for finding in findings {
+        let verdict = match finding.verdict {
+            Verdict::Ok => Cell::styled("ok", Style::Good),
+            Verdict::Warning => Cell::styled("warn", Style::Warning),
+            Verdict::Failed => Cell::styled("fail", Style::Bad),
+        };
+        table.row([finding.name.into(), verdict, finding.detail.as_str().into()]);
+        if let Some(hint) = &finding.hint {
+            table.row(["".into(), "".into(), format!("hint: {hint}").into()]);
+        }
+    }
+    context.output.table(&table)
+}
+
+/// Opens the state file, reads all of it, and takes and gives back a lease.
+async fn check_state(environment: &Environment, context: &Context) -> Finding {
+    const NAME: &str = "state";
+    let path = environment.state.display();
+    match probe_state(environment, context).await {
+        Ok(()) => Finding::ok(NAME, format!("{path}: opens, is whole, gives leases")),
+        Err(error) => {
+            let report = Report::from_error(&error).maybe_hint(error.hint());
+            match error {
+                StateError::Locked { .. } => Finding::warning(NAME, report.message, report.hint.unwrap_or_default()),
+                _ => Finding::failed(NAME, report),
+            }
+        }
+    }
+}
+
+async fn probe_state(environment: &Environment, context: &Context) -> Result<(), StateError> {
+    const LEASE: &str = "doctor";
+    let state = State::open_within(&environment.state, Duration::from_secs(2)).await?;
+    state.check_integrity().await?;
+    let owner = format!("process {}", std::process::id());
+    let now = context.now();
+    // Held: another doctor is at it, which shows as well that leases work.
+    if let LeaseOutcome::Acquired(lease) = state.acquire_lease(LEASE, &owner, Duration::from_secs(30), now).await? {
+        state.release_lease(&lease, now).await?;
+    }
+    state.close().await;
+    Ok(())
+}
+
+fn check_zone(environment: &Environment, context: &Context) -> Finding {
+    let zone = environment.timezone;
+    let now = numbers::instant(context.now(), zone);
+    let last_day = context.last_complete_day(zone);
+    Finding::ok("timezone", format!("{zone}, now {now}; the last complete business day is {last_day}"))
+}

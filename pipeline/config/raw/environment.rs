@@ -1,0 +1,149 @@
+//! `config/<name>.yaml` as written.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+use super::Text;
+use crate::config::parameters::{ParameterValue, STANDARD_PARAMETERS};
+use crate::config::yaml::{Entries, Placed};
+
+/// Where a project runs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "environment")]
+pub(crate) struct RawEnvironment {
+    /// Where the company's systems drop raw objects: a path in the project, or a URL (file, s3, gs, az, abfss). `${raw}` in a job.
+    #[schemars(required)]
+    pub raw: Option<Text>,
+    /// Where landed and published tables, releases and exports live: a path in the project, or a URL.
+    #[schemars(required)]
+    pub warehouse: Option<Text>,
+    /// The SQLite file of run records and leases: a path on a local disk.
+    #[schemars(required)]
+    pub state: Option<Text>,
+    /// The zone of business days, such as `Europe/London`.
+    #[schemars(required)]
+    pub timezone: Option<Text>,
+    /// The currency of all money, ISO 4217: three capital letters.
+    #[schemars(required)]
+    pub currency: Option<Text>,
+    /// The memory that a run may take, such as `2GiB` (the default).
+    pub memory_limit: Option<Text>,
+    /// Query partitions and concurrent reads; the default is the number of cores.
+    #[schemars(range(min = 1, max = 1024))]
+    pub parallelism: Option<Placed<u32>>,
+    /// Folders of models, in order: the first that has a model wins. The default is `[sql]`.
+    pub sql: Option<Vec<Text>>,
+    /// Values of the standard parameters, and parameters of the project's own: `$name` in a model.
+    #[serde(default)]
+    pub parameters: RawParameters,
+    /// Options of the object stores, such as `aws_region`; secrets as `${env:NAME}`.
+    #[serde(default)]
+    pub storage: Entries<Placed<super::AnyText>>,
+}
+
+/// Parameters by name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RawParameters(pub Entries<Placed<RawValue>>);
+
+/// A value whose type is as written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum RawValue {
+    Boolean(bool),
+    Integer(i64),
+    Double(f64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for RawValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawValueVisitor)
+    }
+}
+
+struct RawValueVisitor;
+
+impl Visitor<'_> for RawValueVisitor {
+    type Value = RawValue;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("text, a number, true or false")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<RawValue, E> {
+        Ok(RawValue::Boolean(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<RawValue, E> {
+        Ok(RawValue::Integer(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<RawValue, E> {
+        Ok(RawValue::Double(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<RawValue, E> {
+        Ok(RawValue::Text(value.to_owned()))
+    }
+}
+
+impl JsonSchema for RawParameters {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Parameters".into()
+    }
+
+    /// The standard parameters with their types, bounds and defaults; others of any type.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut properties = Map::new();
+        for parameter in STANDARD_PARAMETERS {
+            let (type_name, default) = match parameter.default_value() {
+                ParameterValue::Integer(value) => ("integer", json!(value)),
+                ParameterValue::Double(value) => ("number", json!(value)),
+                ParameterValue::Boolean(value) => ("boolean", json!(value)),
+                ParameterValue::Text(value) => ("string", json!(value)),
+                ParameterValue::Date(date) => {
+                    ("string", json!(date.map_or("none".to_owned(), |date| date.to_string())))
+                }
+            };
+            let mut schema = Map::new();
+            schema.insert("description".into(), parameter.description.into());
+            schema.insert("type".into(), type_name.into());
+            if let Some((low, high)) = parameter.bounds {
+                let number = |bound: f64| if type_name == "integer" { json!(bound as i64) } else { json!(bound) };
+                schema.insert("minimum".into(), number(low));
+                schema.insert("maximum".into(), number(high));
+            }
+            if !parameter.choices.is_empty() {
+                schema.insert("enum".into(), json!(parameter.choices));
+            }
+            schema.insert("default".into(), default);
+            properties.insert(parameter.name.into(), Value::Object(schema));
+        }
+        schemars::json_schema!({
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": { "type": ["string", "number", "boolean"] },
+        })
+    }
+}
+
+impl fmt::Display for RawValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean(value) => value.fmt(formatter),
+            Self::Integer(value) => value.fmt(formatter),
+            Self::Double(value) => value.fmt(formatter),
+            Self::Text(value) => value.fmt(formatter),
+        }
+    }
+}

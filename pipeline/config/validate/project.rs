@@ -1,0 +1,118 @@
+//! Checks across files: relationships, selectors, and tables that two jobs write.
+
+use std::collections::BTreeMap;
+
+use super::CheckedJob;
+use super::model::{CheckedModel, parse_table_name};
+use crate::config::selectors::Selector;
+use crate::config::text::{did_you_mean, one_of};
+use crate::config::{Materialization, Model, Seed, TableName, UnknownColumns};
+
+/// The columns of every table that a relationship may name; `None` where they are not known.
+type Tables = BTreeMap<TableName, Option<Vec<String>>>;
+
+/// Checks what no file can tell alone. Problems go to the file that is to be mended.
+pub(crate) fn validate_project(jobs: &mut [CheckedJob], models: &mut [CheckedModel], seeds: &[(Seed, bool)]) {
+    let tables = known_tables(jobs, models, seeds);
+    models.iter_mut().for_each(|model| check_relationships(model, &tables));
+    check_sources(jobs);
+    let by_name: BTreeMap<TableName, Model> =
+        models.iter().map(|checked| (checked.model.name.clone(), checked.model.clone())).collect();
+    check_selectors(jobs, &by_name);
+}
+
+fn known_tables(jobs: &[CheckedJob], models: &[CheckedModel], seeds: &[(Seed, bool)]) -> Tables {
+    let mut tables = Tables::new();
+    for checked in models {
+        let columns = checked.model.columns.iter().map(|column| column.name.clone()).collect();
+        tables.insert(checked.model.name.clone(), checked.findings.problems.is_empty().then_some(columns));
+    }
+    for (seed, is_right) in seeds {
+        let columns = seed.columns.iter().map(|column| column.name.clone()).collect();
+        tables.insert(TableName::new("seeds", &seed.name), is_right.then_some(columns));
+    }
+    for checked in jobs {
+        for source in &checked.job.sources {
+            let is_known = checked.findings.problems.is_empty() && source.unknown_columns != UnknownColumns::Add;
+            let landed = ["_object", "_line", "_day", "_key", "_modified"].map(str::to_owned);
+            let columns = source.columns.iter().map(|column| column.name.clone()).chain(landed).collect();
+            tables.insert(TableName::new("landed", &source.name), is_known.then_some(columns));
+        }
+    }
+    tables
+}
+
+fn check_relationships(checked: &mut CheckedModel, tables: &Tables) {
+    for relationship in &checked.relationships {
+        let Ok(name) = parse_table_name(&relationship.table.value) else { continue };
+        if name.schema == "ops" {
+            continue;
+        }
+        match tables.get(&name) {
+            None => {
+                let names: Vec<String> = tables.keys().map(TableName::to_string).collect();
+                let hint = did_you_mean(&relationship.table.value, names.iter().map(String::as_str));
+                let message = format!("`to` names the table `{name}`, which does not exist");
+                checked.findings.report(relationship.table.place, message, hint);
+            }
+            Some(Some(columns)) if !columns.contains(&relationship.column.value) => {
+                let hint = did_you_mean(&relationship.column.value, columns.iter().map(String::as_str));
+                let message = format!(
+                    "`column` names `{}`, which is not among the columns of `{name}`",
+                    relationship.column.value
+                );
+                let hint = hint.or_else(|| Some(format!("expected {}", one_of(columns))));
+                checked.findings.report(relationship.column.place, message, hint);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Reports sources that two jobs declare: both would write one landed table.
+fn check_sources(jobs: &mut [CheckedJob]) {
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    for checked in jobs {
+        for name in &checked.sources {
+            match owners.get(&name.value) {
+                Some(owner) => {
+                    let message = format!("`landed.{}` is written by two jobs: `{owner}` and this one", name.value);
+                    let hint = format!("remove it here: what `{owner}` lands can be read by every model");
+                    checked.findings.report(name.place, message, Some(hint));
+                }
+                None => {
+                    owners.insert(name.value.clone(), checked.job.name.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Reports selectors that match nothing, and tables that two jobs build.
+fn check_selectors(jobs: &mut [CheckedJob], models: &BTreeMap<TableName, Model>) {
+    let mut owners: BTreeMap<TableName, String> = BTreeMap::new();
+    for checked in jobs {
+        for text in &checked.selectors {
+            let matched = match Selector::parse(&text.value).and_then(|selector| selector.matches(models)) {
+                Ok(matched) => matched,
+                Err(error) => {
+                    checked.findings.report(text.place, error.to_string(), error.hint().map(str::to_owned));
+                    continue;
+                }
+            };
+            for name in matched {
+                // A view is only expanded where it is used: nobody writes it.
+                if models.get(&name).is_none_or(|model| model.materialized == Materialization::View) {
+                    continue;
+                }
+                let owner = owners.entry(name.clone()).or_insert_with(|| checked.job.name.clone());
+                if *owner != checked.job.name {
+                    let message = format!("`{name}` is written by two jobs: `{owner}` and this one");
+                    let hint = format!("leave it to `{owner}`, or select other models here");
+                    checked.findings.report(text.place, message, Some(hint));
+                    break;
+                }
+            }
+        }
+    }
+}

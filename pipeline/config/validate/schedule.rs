@@ -1,0 +1,106 @@
+//! Cron expressions and time zones.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
+use croner::parser::{CronParser, Seconds, Year};
+
+use crate::config::document::Findings;
+use crate::config::raw::RawSchedule;
+use crate::config::text::{Unfit, closest, parse_duration};
+use crate::config::{CatchUp, Overlap, Schedule};
+
+pub(super) fn validate_schedule(findings: &mut Findings, raw: &RawSchedule) -> Option<Schedule> {
+    let cron = raw.cron.as_ref().and_then(|cron| {
+        findings.parse("cron", cron, check_cron)?;
+        Some(cron.value.split_whitespace().collect::<Vec<_>>().join(" "))
+    });
+    let timezone = raw.timezone.as_ref().and_then(|zone| findings.parse("timezone", zone, parse_zone));
+    let mut duration = |key: &str, text: &Option<super::Text>| {
+        text.as_ref().and_then(|text| findings.parse(key, text, parse_duration))
+    };
+    let catch_up_window = duration("catch_up_window", &raw.catch_up_window);
+    let jitter = duration("jitter", &raw.jitter);
+    let deadline = duration("deadline", &raw.deadline);
+    Some(Schedule {
+        cron: cron?,
+        timezone: timezone.unwrap_or(Tz::UTC),
+        catch_up: raw.catch_up.unwrap_or(CatchUp::Last),
+        catch_up_window: catch_up_window.unwrap_or(Duration::from_secs(24 * 3600)),
+        overlap: raw.overlap.unwrap_or(Overlap::Skip),
+        jitter: jitter.unwrap_or(Duration::ZERO),
+        deadline,
+    })
+}
+
+/// Checks a cron expression of five fields, or six with seconds first, that fires sometime.
+fn check_cron(text: &str) -> Result<(), Unfit> {
+    let fields = text.split_whitespace().count();
+    if !(5..=6).contains(&fields) {
+        let unfit = Unfit::new(format!(
+            "five fields (minute, hour, day of month, month, day of week), or six with seconds first; found {fields}"
+        ));
+        return Err(match text.trim().to_ascii_lowercase().as_str() {
+            "@hourly" => unfit.hint("write `0 * * * *`"),
+            "@daily" | "@midnight" => unfit.hint("write `0 0 * * *`"),
+            "@weekly" => unfit.hint("write `0 0 * * 0`"),
+            "@monthly" => unfit.hint("write `0 0 1 * *`"),
+            "@yearly" | "@annually" => unfit.hint("write `0 0 1 1 *`"),
+            _ => unfit,
+        });
+    }
+    let cron = CronParser::builder()
+        .seconds(Seconds::Optional)
+        .year(Year::Disallowed)
+        .dom_and_dow(false)
+        .build()
+        .parse(text)
+        .map_err(|_| broken_field(text))?;
+    // A fixed moment, so that the same file is right today and tomorrow.
+    let start = DateTime::<Utc>::UNIX_EPOCH + chrono::TimeDelta::days(19_723);
+    cron.find_next_occurrence(&start, true)
+        .map(|_| ())
+        .map_err(|_| Unfit::new("an expression that fires sometime, but no date fits this one"))
+}
+
+/// Says which field of a cron expression is wrong.
+fn broken_field(text: &str) -> Unfit {
+    let mut fields: Vec<&str> = text.split_whitespace().collect();
+    let mut limits = vec![
+        ("minute", "0 to 59"),
+        ("hour", "0 to 23"),
+        ("day of month", "1 to 31"),
+        ("month", "1 to 12 or `JAN` to `DEC`"),
+        ("day of week", "0 to 7 or `SUN` to `SAT`"),
+    ];
+    if fields.len() == 6 {
+        limits.insert(0, ("second", "0 to 59"));
+    }
+    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
+    for position in 0..fields.len() {
+        let field = std::mem::replace(&mut fields[position], "*");
+        let mut alone = vec!["*"; fields.len()];
+        alone[position] = field;
+        if parser.parse(&alone.join(" ")).is_err()
+            && let Some((name, limit)) = limits.get(position)
+        {
+            return Unfit::new(format!("a {name} from {limit}, or `*`, a list, a range or a step of them"));
+        }
+    }
+    Unfit::new("a cron expression such as `0 2 * * *`")
+}
+
+/// Parses the name of a zone of the IANA database.
+pub(super) fn parse_zone(text: &str) -> Result<Tz, Unfit> {
+    text.parse().map_err(|_| {
+        let unfit = Unfit::new("a zone of the IANA database such as `Europe/London`");
+        let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
+        let city_of = |name: &'static str| name.rsplit_once('/').map_or(name, |(_, city)| city);
+        let by_city = || names().find(|name| city_of(name).eq_ignore_ascii_case(&text.replace(' ', "_")));
+        match by_city().or_else(|| closest(text, names())) {
+            Some(name) => unfit.hint(format!("did you mean `{name}`?")),
+            None => unfit,
+        }
+    })
+}

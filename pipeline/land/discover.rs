@@ -1,0 +1,205 @@
+//! Lists a source's drop zone.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use url::Url;
+
+use super::diff::FoundObject;
+use super::error::LandError;
+use super::template::{Place, Template};
+use crate::config::Source;
+use crate::storage::{StorageError, Stores};
+
+/// A source's drop zone, listed.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// In the order of names.
+    pub objects: Vec<FoundObject>,
+    /// Objects below the folder that are not the source's: none of both is an empty drop zone.
+    pub others: usize,
+}
+
+/// Lists the objects of a source; with `days`, only those of these days where the location has a `{day}`.
+///
+/// # Errors
+/// A folder, bucket or single object that does not exist is an error; a folder without matching objects is not.
+pub async fn discover(
+    stores: &Stores,
+    source: &Source,
+    raw: &Url,
+    days: Option<&BTreeSet<NaiveDate>>,
+) -> Result<Listing, LandError> {
+    let template = parse_location(source)?;
+    let failed = |location: &str, error: StorageError| list_error(source, location, error);
+    let (store, folder) = stores.open(&template.folder).map_err(|error| failed(&source.location, error))?;
+    check_folder(source, &template).await?;
+    let naming = Naming::new(&template, raw, &folder);
+    let mut listing = Listing::default();
+    for place in template.places(days) {
+        match place {
+            Place::Object(name) => {
+                let path = child(&folder, &name);
+                match store.head(&path).await {
+                    Ok(meta) => add(&mut listing, &template, &naming, &folder, meta, days),
+                    // An object of one day need not be there; the only object of a source must.
+                    Err(object_store::Error::NotFound { .. }) if template.has_day() => {}
+                    Err(error) => {
+                        let error = StorageError::from_store(&source.location, error);
+                        return Err(failed(&source.location, error));
+                    }
+                }
+            }
+            Place::Folder(name) => {
+                let prefix = if name.is_empty() { folder.clone() } else { child(&folder, &name) };
+                list(store.as_ref(), &prefix, |meta| add(&mut listing, &template, &naming, &folder, meta, days))
+                    .await
+                    .map_err(|error| failed(&source.location, StorageError::from_store(&source.location, error)))?;
+            }
+        }
+    }
+    listing.objects.sort_by(|one, other| one.name.cmp(&other.name));
+    listing.objects.dedup_by(|one, other| one.name == other.name);
+    Ok(listing)
+}
+
+/// Takes a source's location apart.
+pub(crate) fn parse_location(source: &Source) -> Result<Template, LandError> {
+    Template::parse(&source.location)
+        .map_err(|error| LandError::Template { source_name: source.name.clone(), source: error })
+}
+
+async fn list(
+    store: &dyn ObjectStore,
+    prefix: &Path,
+    mut each: impl FnMut(ObjectMeta),
+) -> Result<(), object_store::Error> {
+    let mut pages = store.list(Some(prefix));
+    while let Some(meta) = pages.try_next().await? {
+        each(meta);
+    }
+    Ok(())
+}
+
+fn add(
+    listing: &mut Listing,
+    template: &Template,
+    naming: &Naming,
+    folder: &Path,
+    meta: ObjectMeta,
+    days: Option<&BTreeSet<NaiveDate>>,
+) {
+    let relative = relative(folder, &meta.location);
+    if !template.matches(&relative) {
+        listing.others += 1;
+        return;
+    }
+    let day = template.day_of(&relative);
+    if let (Some(days), Some(day)) = (days, day)
+        && !days.contains(&day)
+    {
+        return;
+    }
+    let micros = meta.last_modified.timestamp_micros();
+    listing.objects.push(FoundObject {
+        name: naming.name(&relative),
+        has_store_etag: meta.e_tag.is_some(),
+        etag: meta.e_tag.unwrap_or_else(|| format!("{micros}-{}", meta.size)),
+        path: meta.location,
+        size: meta.size,
+        // Finer than microseconds cannot be stored.
+        modified: chrono::DateTime::from_timestamp_micros(micros).unwrap_or(meta.last_modified),
+        day,
+    });
+}
+
+/// A local folder that does not exist lists as an empty one: it must be told apart.
+async fn check_folder(source: &Source, template: &Template) -> Result<(), LandError> {
+    if template.folder.scheme() != "file" {
+        return Ok(());
+    }
+    let (source_name, location) = (source.name.clone(), source.location.clone());
+    let Ok(folder) = template.folder.to_file_path() else {
+        return Err(LandError::LocationMissing { source_name, location });
+    };
+    match tokio::fs::read_dir(&folder).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(LandError::LocationForbidden { source_name, location, source: None })
+        }
+        Err(_) => Err(LandError::LocationMissing { source_name, location }),
+    }
+}
+
+fn list_error(source: &Source, location: &str, error: StorageError) -> LandError {
+    let (source_name, location) = (source.name.clone(), location.to_owned());
+    match error {
+        StorageError::NotFound(_) => LandError::LocationMissing { source_name, location },
+        StorageError::NotPermitted { source, .. } => {
+            LandError::LocationForbidden { source_name, location, source: Some(source) }
+        }
+        error => LandError::List { source_name, location, source: Box::new(error) },
+    }
+}
+
+fn child(folder: &Path, name: &str) -> Path {
+    name.split('/').fold(folder.clone(), |path, part| path.join(part))
+}
+
+fn relative(folder: &Path, path: &Path) -> String {
+    match path.prefix_match(folder) {
+        Some(parts) => parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"),
+        None => path.to_string(),
+    }
+}
+
+/// Names objects so that the name outlives a move of the whole drop zone.
+#[derive(Debug, Clone)]
+pub(crate) struct Naming {
+    prefix: String,
+}
+
+impl Naming {
+    pub fn new(template: &Template, raw: &Url, folder: &Path) -> Self {
+        let same_host = raw.scheme() == template.folder.scheme() && raw.authority() == template.folder.authority();
+        let below = same_host
+            .then(|| object_store::ObjectStoreScheme::parse(raw).ok())
+            .flatten()
+            .and_then(|(_, raw)| Some(folder.prefix_match(&raw)?.map(|part| part.as_ref().to_owned()).collect()))
+            .map(|parts: Vec<String>| parts.iter().map(|part| format!("{part}/")).collect());
+        Self { prefix: below.unwrap_or_else(|| template.folder.to_string()) }
+    }
+
+    pub fn name(&self, relative: &str) -> String {
+        format!("{}{relative}", self.prefix)
+    }
+
+    /// The part of a name below the template's folder.
+    pub fn relative<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(&self.prefix)
+    }
+}
+
+/// Tells whether a listing would have shown an object if it still existed.
+pub(crate) struct Scope<'a> {
+    pub template: &'a Template,
+    pub naming: Naming,
+    pub days: Option<&'a BTreeSet<NaiveDate>>,
+}
+
+impl Scope<'_> {
+    pub fn was_listed(&self, name: &str) -> bool {
+        match self.days {
+            None => true,
+            Some(days) if self.template.has_day() => self
+                .naming
+                .relative(name)
+                .and_then(|relative| self.template.day_of(relative))
+                .is_some_and(|day| days.contains(&day)),
+            Some(_) => true,
+        }
+    }
+}

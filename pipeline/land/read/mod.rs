@@ -1,0 +1,220 @@
+//! Reads one object: bytes arrive in one task, are decompressed in a second thread and become rows in a third.
+
+mod chunk;
+mod csv;
+mod decompress;
+mod json;
+mod parquet;
+mod text;
+
+use std::sync::Arc;
+
+use object_store::{GetOptions, GetResultPayload, ObjectStore};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub(crate) use chunk::{Rejected, Rows, with_day_and_key};
+use decompress::{DataEnd, Input, InputError, decompress};
+use text::{Scan, TextReader};
+
+use super::contract::Contract;
+use super::diff::FoundObject;
+use super::error::LandError;
+use crate::config::{Compression, Format};
+
+/// Sizes that bound the memory of one object's reading; results do not depend on them, but for `record_bytes`.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadSizes {
+    /// Bytes that are decompressed and scanned at once.
+    pub block_bytes: usize,
+    /// Longer records are rejected.
+    pub record_bytes: usize,
+}
+
+impl Default for ReadSizes {
+    fn default() -> Self {
+        Self { block_bytes: 1 << 20, record_bytes: 16 << 20 }
+    }
+}
+
+/// What reading an object gives, in its order.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Rows(Rows),
+    /// The object has been read; the names of its fields, where they have an order.
+    End { header: Option<Vec<String>> },
+}
+
+/// An object that is being read. Dropping it stops the reading.
+pub(crate) struct ObjectReader {
+    events: mpsc::Receiver<Result<Event, LandError>>,
+    tasks: JoinSet<()>,
+}
+
+/// Stretches of an object that wait to be taken.
+const WAITING_EVENTS: usize = 2;
+const WAITING_BLOCKS: usize = 2;
+const WAITING_BYTES: usize = 8;
+
+impl ObjectReader {
+    /// Starts to read an object.
+    pub fn start(
+        store: Arc<dyn ObjectStore>,
+        object: FoundObject,
+        contract: Arc<Contract>,
+        compression: Option<Compression>,
+        sizes: ReadSizes,
+    ) -> Self {
+        let (sender, events) = mpsc::channel(WAITING_EVENTS);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let outcome = match contract.format {
+                Format::Parquet => parquet::read(store, &object, &contract, &sender).await,
+                Format::Csv(_) | Format::NdJson => {
+                    let compression = compression.unwrap_or_else(|| by_ending(&object.name));
+                    read_text(store, &object, contract, compression, sizes, &sender).await
+                }
+            };
+            if let Err(error) = outcome {
+                // Nobody listens any more: then nobody misses the error either.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Self { events, tasks }
+    }
+
+    /// The next stretch; `None` after the end, or when reading stopped without one.
+    pub async fn next(&mut self) -> Option<Result<Event, LandError>> {
+        let event = self.events.recv().await;
+        if event.is_none() {
+            self.tasks.abort_all();
+        }
+        event
+    }
+}
+
+/// The compression that an object's name tells.
+fn by_ending(name: &str) -> Compression {
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    match ending.to_ascii_lowercase().as_str() {
+        "gz" | "gzip" => Compression::Gzip,
+        "zst" | "zstd" => Compression::Zstd,
+        _ => Compression::None,
+    }
+}
+
+/// Sorts a store's error into "changed since it was listed" and the rest.
+fn read_error(object: &FoundObject, error: object_store::Error) -> LandError {
+    match error {
+        object_store::Error::NotFound { .. } | object_store::Error::Precondition { .. } => {
+            LandError::ObjectChanged { object: object.name.clone() }
+        }
+        source => LandError::Read { object: object.name.clone(), source: Box::new(source) },
+    }
+}
+
+fn get_options(object: &FoundObject) -> GetOptions {
+    GetOptions { if_match: object.has_store_etag.then(|| object.etag.clone()), ..GetOptions::default() }
+}
+
+type Events = mpsc::Sender<Result<Event, LandError>>;
+
+async fn read_text(
+    store: Arc<dyn ObjectStore>,
+    object: &FoundObject,
+    contract: Arc<Contract>,
+    compression: Compression,
+    sizes: ReadSizes,
+    events: &Events,
+) -> Result<(), LandError> {
+    let got = store.get_opts(&object.path, get_options(object)).await.map_err(|error| read_error(object, error))?;
+    let mut fetching = JoinSet::new();
+    let size = got.meta.size;
+    let input = match got.payload {
+        GetResultPayload::File(file, _) => Input::File(file, size),
+        GetResultPayload::Stream(mut stream) => {
+            let (bytes, arriving) = mpsc::channel(WAITING_BYTES);
+            fetching.spawn(async move {
+                use futures::StreamExt;
+                while let Some(part) = stream.next().await {
+                    if bytes.send(part).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            Input::Stream(arriving, size)
+        }
+    };
+    let (parts, decompressed) = mpsc::channel::<Part>(WAITING_BLOCKS);
+    let decompressing = tokio::task::spawn_blocking(move || {
+        let outcome = decompress(input, compression, sizes.block_bytes, |block| {
+            parts.blocking_send(Part::Block(block)).is_ok()
+        });
+        // Without a listener the outcome does not matter.
+        let _ = parts.blocking_send(match outcome {
+            Ok(end) => Part::End(end),
+            Err(error) => Part::Failed(error),
+        });
+    });
+    let events = events.clone();
+    let parsing = tokio::task::spawn_blocking(move || match &contract.format {
+        Format::Csv(options) => {
+            let scanner = csv::CsvScanner::new(&contract, options);
+            parse(TextReader::new(&contract, scanner, sizes.record_bytes), decompressed, &events)
+        }
+        Format::NdJson | Format::Parquet => {
+            let scanner = json::JsonScanner::new(&contract);
+            parse(TextReader::new(&contract, scanner, sizes.record_bytes), decompressed, &events)
+        }
+    });
+    let parsed = parsing.await.map_err(|_| LandError::Stopped)?;
+    decompressing.await.map_err(|_| LandError::Stopped)?;
+    match parsed {
+        Ok(()) => Ok(()),
+        Err(ParseError::Input(InputError::Store(error))) => Err(read_error(object, error)),
+        Err(ParseError::Input(InputError::File(source))) => {
+            Err(LandError::Read { object: object.name.clone(), source: Box::new(source) })
+        }
+        Err(ParseError::Input(InputError::Length)) => Err(LandError::ObjectChanged { object: object.name.clone() }),
+        Err(ParseError::Columns(source)) => Err(LandError::Columns { object: object.name.clone(), source }),
+    }
+}
+
+/// What the decompressing thread hands to the parsing one.
+enum Part {
+    Block(Vec<u8>),
+    End(DataEnd),
+    Failed(InputError),
+}
+
+enum ParseError {
+    Input(InputError),
+    Columns(arrow::error::ArrowError),
+}
+
+/// Parses blocks until their end, or until nobody wants more rows.
+fn parse<S: Scan>(
+    mut reader: TextReader<'_, S>,
+    mut parts: mpsc::Receiver<Part>,
+    events: &Events,
+) -> Result<(), ParseError> {
+    loop {
+        let (rows, is_end) = match parts.blocking_recv() {
+            Some(Part::Block(block)) => (reader.push(&block), reader.is_fatal),
+            Some(Part::End(DataEnd::Complete)) => (reader.end(None), true),
+            Some(Part::End(DataEnd::Broken(reason))) => (reader.end(Some(reason)), true),
+            Some(Part::Failed(error)) => return Err(ParseError::Input(error)),
+            Some(Part::End(DataEnd::Unwanted)) | None => return Ok(()),
+        };
+        for rows in rows.map_err(ParseError::Columns)? {
+            if events.blocking_send(Ok(Event::Rows(rows))).is_err() {
+                return Ok(());
+            }
+        }
+        if is_end {
+            // Without a listener the end does not matter.
+            let _ = events.blocking_send(Ok(Event::End { header: reader.header() }));
+            return Ok(());
+        }
+    }
+}

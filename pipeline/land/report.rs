@@ -1,0 +1,159 @@
+//! What a landing did, and which days it touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use serde_json::{Value, json};
+
+use super::diff::Why;
+use crate::storage::CommitMetadata;
+
+/// Where a landing's commit keeps its facts.
+const METADATA_KEY: &str = "lifecycleLanding";
+
+/// The business days whose landed rows changed: rows that came, went, were superseded or came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TouchedDays {
+    /// Not known by day: a source without event time, or everything was landed again.
+    All,
+    Days(BTreeSet<NaiveDate>),
+}
+
+impl Default for TouchedDays {
+    fn default() -> Self {
+        Self::Days(BTreeSet::new())
+    }
+}
+
+impl TouchedDays {
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Days(days) if days.is_empty())
+    }
+
+    /// Adds the days of another landing.
+    pub fn extend(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::Days(days), Self::Days(more)) => days.extend(more),
+            _ => *self = Self::All,
+        }
+    }
+
+    /// Reads the days from the facts that a commit carries; none where the commit is not a landing's.
+    ///
+    /// A landing's commit whose days cannot be read touches all of them.
+    pub fn from_commit(metadata: &CommitMetadata) -> Self {
+        let Some(landing) = metadata.get(METADATA_KEY) else {
+            return Self::default();
+        };
+        let Some(Value::Array(ranges)) = landing.get("touched") else {
+            return Self::All;
+        };
+        let mut days = BTreeSet::new();
+        for range in ranges {
+            let bound = |index: usize| range.get(index)?.as_str()?.parse::<NaiveDate>().ok();
+            let (Some(from), Some(to)) = (bound(0), bound(1)) else {
+                return Self::All;
+            };
+            days.extend(from.iter_days().take_while(|day| *day <= to));
+        }
+        Self::Days(days)
+    }
+
+    /// `"all"`, or ranges of days with both ends.
+    fn to_json(&self) -> Value {
+        let Self::Days(days) = self else {
+            return json!("all");
+        };
+        let mut ranges: Vec<(NaiveDate, NaiveDate)> = Vec::new();
+        for day in days {
+            match ranges.last_mut() {
+                Some((_, to)) if to.succ_opt() == Some(*day) => *to = *day,
+                _ => ranges.push((*day, *day)),
+            }
+        }
+        json!(ranges.iter().map(|(from, to)| [from.to_string(), to.to_string()]).collect::<Vec<_>>())
+    }
+}
+
+/// What became of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectReport {
+    pub name: String,
+    /// Compressed.
+    pub bytes: u64,
+    /// Records in it; always `landed + rejected`.
+    pub rows_in: u64,
+    pub landed: u64,
+    pub rejected: u64,
+    /// Why it was landed again; `None` for a new object.
+    pub again: Option<Why>,
+}
+
+/// What a landing of one source did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LandingReport {
+    pub source: String,
+    /// Objects that were read, in the order of their names.
+    pub objects: Vec<ObjectReport>,
+    /// Objects that were known already.
+    pub unchanged: usize,
+    /// Landed objects that are no longer in the drop zone; what they brought is kept.
+    pub gone: Vec<String>,
+    pub touched: TouchedDays,
+    /// Rows that newer versions of their keys superseded, and superseded rows that came back.
+    pub superseded: u64,
+    pub restored: u64,
+    /// How often each reason rejected a row, without the values.
+    pub reasons: BTreeMap<String, u64>,
+    /// The version of the landed table; `None` where there is none yet.
+    pub version: Option<u64>,
+    /// Whether this landing made that version.
+    pub committed: bool,
+}
+
+impl LandingReport {
+    pub fn rows_in(&self) -> u64 {
+        self.objects.iter().map(|object| object.rows_in).sum()
+    }
+
+    pub fn landed(&self) -> u64 {
+        self.objects.iter().map(|object| object.landed).sum()
+    }
+
+    pub fn rejected(&self) -> u64 {
+        self.objects.iter().map(|object| object.rejected).sum()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.objects.iter().map(|object| object.bytes).sum()
+    }
+
+    pub(crate) fn count_reason(&mut self, reason: &str) {
+        // The value follows a colon; without it reasons are few.
+        let kind = reason.split_once(": ").map_or(reason, |(kind, _)| kind);
+        match self.reasons.get_mut(kind) {
+            Some(count) => *count += 1,
+            None => {
+                self.reasons.insert(kind.to_owned(), 1);
+            }
+        }
+    }
+
+    /// The facts that the landing's commit carries. What became of each object stands in the object rows.
+    pub(crate) fn commit_metadata(&self, run: Option<&str>) -> CommitMetadata {
+        let again = self.objects.iter().filter(|object| object.again.is_some()).count();
+        let facts = json!({
+            "source": self.source,
+            "run": run,
+            "objects": self.objects.len(),
+            "objectsAgain": again,
+            "rowsIn": self.rows_in(),
+            "landed": self.landed(),
+            "rejected": self.rejected(),
+            "superseded": self.superseded,
+            "restored": self.restored,
+            "touched": self.touched.to_json(),
+        });
+        CommitMetadata::from_iter([(METADATA_KEY.to_owned(), facts)])
+    }
+}

@@ -1,0 +1,127 @@
+//! A source's location: a folder, and a pattern of names below it with `{day}` and globs.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDate;
+use globset::{GlobBuilder, GlobMatcher};
+use object_store::path::Path;
+use url::Url;
+
+/// What `{day}` may stand for, as a glob.
+const DAY_GLOB: &str = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]";
+const DAY: &str = "{day}";
+/// More days than this are found faster by listing everything.
+const MOST_DAY_PREFIXES: usize = 64;
+
+/// A location that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    #[error("location `{location}` is not a URL such as file:///folder/*.csv or s3://bucket/folder/*.csv")]
+    Url { location: String, source: url::ParseError },
+    #[error("location `{location}` names no folder or object")]
+    Folder { location: String },
+    #[error("location `{location}` is not a usable pattern")]
+    Pattern { location: String, source: globset::Error },
+    #[error("location `{location}` is not a usable path")]
+    Path { location: String, source: object_store::path::Error },
+}
+
+/// A source's location, taken apart.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// As written.
+    pub location: String,
+    /// The folder before the first wildcard, with a slash at its end.
+    pub folder: Url,
+    /// The rest.
+    pattern: String,
+    matcher: GlobMatcher,
+}
+
+/// One place to look at, relative to the template's folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A folder to list with all below it; the empty one is the template's own.
+    Folder(String),
+    /// The one object.
+    Object(String),
+}
+
+impl Template {
+    /// Takes a location apart.
+    pub fn parse(location: &str) -> Result<Self, TemplateError> {
+        let wild = location.find(['*', '?', '[', '{']).unwrap_or(location.len());
+        let at = location[..wild].rfind('/').map(|slash| slash + 1);
+        let folder_error = || TemplateError::Folder { location: location.to_owned() };
+        let (folder, pattern) = location.split_at(at.ok_or_else(folder_error)?);
+        let folder = Url::parse(folder)
+            .map_err(|source| TemplateError::Url { location: location.to_owned(), source })?;
+        if pattern.is_empty() || folder.cannot_be_a_base() {
+            return Err(folder_error());
+        }
+        // Without wildcards the rest is the end of a URL, and may be escaped like one.
+        let pattern = if wild == location.len() {
+            Path::from_url_path(pattern)
+                .map_err(|source| TemplateError::Path { location: location.to_owned(), source })?
+                .to_string()
+        } else {
+            pattern.to_owned()
+        };
+        let matcher = matcher(&pattern.replace(DAY, DAY_GLOB))
+            .map_err(|source| TemplateError::Pattern { location: location.to_owned(), source })?;
+        Ok(Self { location: location.to_owned(), folder, pattern, matcher })
+    }
+
+    /// Whether `{day}` stands in the location.
+    pub fn has_day(&self) -> bool {
+        self.pattern.contains(DAY)
+    }
+
+    /// Whether an object below the folder belongs to the source.
+    pub fn matches(&self, relative: &str) -> bool {
+        self.matcher.is_match(relative) && (!self.has_day() || self.day_of(relative).is_some())
+    }
+
+    /// The day for which `{day}` stands in an object's name.
+    pub fn day_of(&self, relative: &str) -> Option<NaiveDate> {
+        if !self.has_day() {
+            return None;
+        }
+        (0..relative.len().saturating_sub(9)).find_map(|start| {
+            let text = relative.get(start..start + 10)?;
+            if text.as_bytes()[4] != b'-' || text.as_bytes()[7] != b'-' {
+                return None;
+            }
+            let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+            let glob = matcher(&self.pattern.replace(DAY, text)).ok()?;
+            glob.is_match(relative).then_some(day)
+        })
+    }
+
+    /// Where to look for the objects of some days, or of all.
+    pub fn places(&self, days: Option<&BTreeSet<NaiveDate>>) -> Vec<Place> {
+        match days {
+            Some(days) if self.has_day() && days.len() <= MOST_DAY_PREFIXES => {
+                let places: BTreeSet<Place> =
+                    days.iter().map(|day| place(&self.pattern.replace(DAY, &day.to_string()))).collect();
+                // A folder covers what is below it.
+                if places.contains(&Place::Folder(String::new())) {
+                    return vec![Place::Folder(String::new())];
+                }
+                places.into_iter().collect()
+            }
+            _ => vec![place(&self.pattern)],
+        }
+    }
+}
+
+fn place(pattern: &str) -> Place {
+    match pattern.find(['*', '?', '[', '{']) {
+        None => Place::Object(pattern.to_owned()),
+        Some(wild) => Place::Folder(pattern[..wild].rfind('/').map_or("", |slash| &pattern[..slash]).to_owned()),
+    }
+}
+
+fn matcher(glob: &str) -> Result<GlobMatcher, globset::Error> {
+    Ok(GlobBuilder::new(glob).literal_separator(true).build()?.compile_matcher())
+}

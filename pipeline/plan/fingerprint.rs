@@ -1,0 +1,122 @@
+//! Fingerprints: equal ones mean equal rows, so nothing has to be built.
+
+use std::collections::BTreeMap;
+
+use twox_hash::XxHash64;
+
+use crate::config::{Model, ParameterValue, Parameters, Seed, TableName};
+
+use super::Graph;
+
+/// What a table's rows depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Everything.
+    pub whole: String,
+    /// Everything but the landed data.
+    pub definition: String,
+    /// The landed sources whose data it depends on, by whatever way.
+    pub sources: Vec<String>,
+    /// Whether the day of the run matters.
+    pub depends_on_as_of: bool,
+}
+
+/// The state of one landed source, as far as fingerprints go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceVersion {
+    /// `None` before anything was landed.
+    pub version: Option<u64>,
+    /// Objects wait to be landed: whatever is built on the source will change.
+    pub is_pending: bool,
+    /// The columns that SQL sees, as text.
+    pub columns: String,
+}
+
+/// Fingerprints all models of a graph.
+///
+/// A source that the job does not have counts as absent: what reads it is empty.
+pub fn fingerprints(
+    graph: &Graph,
+    models: &BTreeMap<TableName, Model>,
+    seeds: &BTreeMap<String, Seed>,
+    sources: &BTreeMap<String, SourceVersion>,
+    parameters: &Parameters,
+    as_of: chrono::NaiveDate,
+) -> BTreeMap<TableName, Fingerprint> {
+    let mut all: BTreeMap<TableName, Fingerprint> = BTreeMap::new();
+    for name in graph.order() {
+        if let (Some(model), Some(references)) = (models.get(name), graph.references(name)) {
+            let mut definition = Parts::new(&model.sql);
+            let mut data = Parts::new("");
+            definition.add("version", env!("CARGO_PKG_VERSION"));
+            definition.add("materialized", &format!("{:?}", model.materialized));
+            for column in &model.columns {
+                definition.add(&column.name, &format!("{:?}", column.data_type));
+            }
+            let mut depends_on_as_of = references.parameters.contains("as_of");
+            for parameter in references.parameters.iter().filter(|name| *name != "as_of") {
+                definition.add(parameter, &parameters.0.get(parameter).map(parameter_text).unwrap_or_default());
+            }
+            let mut read = Vec::new();
+            for table in &references.tables {
+                let key = table.to_string();
+                match table.schema.as_str() {
+                    "landed" => {
+                        let source = sources.get(&table.table);
+                        definition.add(&key, source.map_or("absent", |source| source.columns.as_str()));
+                        data.add(&key, &source.map(source_text).unwrap_or_default());
+                        read.push(table.table.clone());
+                    }
+                    "seeds" => definition.add(&key, seeds.get(&table.table).map_or("", |seed| seed.csv.as_str())),
+                    _ => {
+                        if let Some(upstream) = all.get(table) {
+                            definition.add(&key, &upstream.definition);
+                            data.add(&key, &upstream.whole);
+                            depends_on_as_of |= upstream.depends_on_as_of;
+                            read.extend(upstream.sources.iter().cloned());
+                        }
+                    }
+                }
+            }
+            read.sort();
+            read.dedup();
+            let definition = definition.hash();
+            data.add("definition", &definition);
+            if depends_on_as_of {
+                data.add("as_of", &as_of.to_string());
+            }
+            let fingerprint = Fingerprint { whole: data.hash(), definition, sources: read, depends_on_as_of };
+            all.insert(name.clone(), fingerprint);
+        }
+    }
+    all
+}
+
+fn source_text(source: &SourceVersion) -> String {
+    let waiting = if source.is_pending { " pending" } else { "" };
+    format!("{:?}{waiting}", source.version)
+}
+
+fn parameter_text(value: &ParameterValue) -> String {
+    format!("{value:?}")
+}
+
+/// Named parts, each with its length, so that no two lists of parts read the same.
+struct Parts(String);
+
+impl Parts {
+    fn new(first: &str) -> Self {
+        let mut parts = Self(String::new());
+        parts.add("", first);
+        parts
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        self.0.push_str(&format!("{}:{name}{}:{value}", name.len(), value.len()));
+    }
+
+    fn hash(&self) -> String {
+        let bytes = self.0.as_bytes();
+        format!("{:016x}{:016x}", XxHash64::oneshot(1, bytes), XxHash64::oneshot(2, bytes))
+    }
+}

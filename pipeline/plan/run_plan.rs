@@ -1,0 +1,315 @@
+//! What a run does: sources to land, models in order, what each is built from, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Datelike, NaiveDate};
+
+use crate::config::{History, Materialization, Model, Project, TableName};
+use crate::storage::Release;
+
+use super::fingerprint::{Fingerprint, SourceVersion, fingerprints};
+use super::Graph;
+
+/// What a plan is made from. Nothing here reads anything.
+#[derive(Debug, Clone)]
+pub struct PlanInputs<'a> {
+    pub project: &'a Project,
+    pub graph: &'a Graph,
+    pub job: &'a str,
+    pub parameters: &'a crate::config::Parameters,
+    pub as_of: NaiveDate,
+    /// The models that were asked for, without what they need.
+    pub selected: &'a [TableName],
+    /// By the name of the source; the job's sources, all of them.
+    pub sources: &'a BTreeMap<String, SourceState>,
+    /// The job's current release.
+    pub current: Option<&'a Release>,
+    /// Build every selected table whole, whatever its fingerprint.
+    pub full_refresh: bool,
+}
+
+/// What is known of one source when a plan is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceState {
+    pub version: SourceVersion,
+    /// Objects that wait to be landed, and their bytes.
+    pub new_objects: usize,
+    pub changed_objects: usize,
+    pub unchanged_objects: usize,
+    pub bytes: u64,
+    /// The days of the waiting objects, by their names; `None` where names do not tell.
+    pub pending_days: Option<BTreeSet<NaiveDate>>,
+    /// For each version of the landed table that a current table was built from: the days touched since.
+    pub touched_since: BTreeMap<u64, Touched>,
+}
+
+/// Business days whose rows changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touched {
+    /// Not known by day.
+    All,
+    Days(BTreeSet<NaiveDate>),
+}
+
+/// A run, before it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPlan {
+    pub job: String,
+    pub as_of: NaiveDate,
+    /// `false`: the current release is of a later day, so only this day's history is written.
+    pub is_current: bool,
+    /// In the order of names.
+    pub sources: Vec<SourceStep>,
+    /// In the order in which they are built.
+    pub models: Vec<ModelStep>,
+}
+
+/// One source to land.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceStep {
+    pub source: String,
+    pub new_objects: usize,
+    pub changed_objects: usize,
+    pub unchanged_objects: usize,
+    /// Compressed.
+    pub bytes: u64,
+}
+
+/// One model of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelStep {
+    pub model: TableName,
+    pub action: Action,
+    /// In words, for people.
+    pub reason: String,
+    /// Whether the table is committed as current.
+    pub publishes: bool,
+    /// Whether `<table>_history` gets this day's rows.
+    pub writes_history: bool,
+    pub fingerprint: Fingerprint,
+}
+
+/// What is done with a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Expanded where it is used.
+    View,
+    /// A staging model that no source of the job feeds: a table without rows.
+    Empty,
+    /// The current release's version stands.
+    Keep,
+    BuildWhole,
+    BuildDays(BTreeSet<NaiveDate>),
+}
+
+impl Action {
+    pub fn is_build(&self) -> bool {
+        matches!(self, Action::BuildWhole | Action::BuildDays(_))
+    }
+}
+
+impl RunPlan {
+    /// Whether there is neither anything to land nor to build.
+    pub fn has_nothing_to_do(&self) -> bool {
+        let lands = self.sources.iter().any(|source| source.new_objects + source.changed_objects > 0);
+        !lands && !self.models.iter().any(|step| step.action.is_build())
+    }
+
+    pub fn step(&self, model: &TableName) -> Option<&ModelStep> {
+        self.models.iter().find(|step| step.model == *model)
+    }
+}
+
+/// Makes the plan of a run.
+pub fn plan_run(inputs: &PlanInputs<'_>) -> RunPlan {
+    let versions = inputs.sources.iter().map(|(name, state)| (name.clone(), state.version.clone())).collect();
+    let prints = fingerprints(
+        inputs.graph,
+        &inputs.project.models,
+        &inputs.project.seeds,
+        &versions,
+        inputs.parameters,
+        inputs.as_of,
+    );
+    let is_current = inputs.current.is_none_or(|release| inputs.as_of >= release.as_of);
+    let wanted: Vec<TableName> = inputs.selected.iter().filter(|name| is_wanted(inputs, name, is_current, &prints)).cloned().collect();
+    let mut models = Vec::new();
+    for name in inputs.graph.with_upstream(&wanted) {
+        if let (Some(model), Some(fingerprint)) = (inputs.project.models.get(&name), prints.get(&name)) {
+            models.push(model_step(inputs, model, fingerprint, is_current));
+        }
+    }
+    drop_unneeded_builds(inputs, &mut models, is_current);
+    let sources = inputs.sources.iter().map(|(name, state)| source_step(name, state)).collect();
+    RunPlan { job: inputs.job.to_owned(), as_of: inputs.as_of, is_current, sources, models }
+}
+
+/// For an older day only tables with a history of that day matter, and those that the day does not change.
+fn is_wanted(
+    inputs: &PlanInputs<'_>,
+    name: &TableName,
+    is_current: bool,
+    prints: &BTreeMap<TableName, Fingerprint>,
+) -> bool {
+    let Some(model) = inputs.project.models.get(name) else { return false };
+    is_current
+        || keeps_history_of(model.history, inputs.as_of)
+        || prints.get(name).is_some_and(|print| !print.depends_on_as_of)
+}
+
+/// Whether a history keeps the rows of a day that is not the newest.
+fn keeps_history_of(history: History, as_of: NaiveDate) -> bool {
+    match history {
+        History::None => false,
+        History::Daily => true,
+        History::Monthly => is_month_end(as_of),
+    }
+}
+
+/// Whether a day is the last of its month.
+pub fn is_month_end(day: NaiveDate) -> bool {
+    day.succ_opt().is_none_or(|next| next.month() != day.month())
+}
+
+fn source_step(name: &str, state: &SourceState) -> SourceStep {
+    SourceStep {
+        source: name.to_owned(),
+        new_objects: state.new_objects,
+        changed_objects: state.changed_objects,
+        unchanged_objects: state.unchanged_objects,
+        bytes: state.bytes,
+    }
+}
+
+fn model_step(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint, is_current: bool) -> ModelStep {
+    let (action, reason) = decide(inputs, model, fingerprint);
+    let is_table = model.materialized != Materialization::View;
+    let publishes = is_table && (is_current || !fingerprint.depends_on_as_of);
+    let writes_history = is_table
+        && model.history != History::None
+        && action.is_build()
+        && (is_current || keeps_history_of(model.history, inputs.as_of));
+    ModelStep { model: model.name.clone(), action, reason, publishes, writes_history, fingerprint: fingerprint.clone() }
+}
+
+fn decide(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint) -> (Action, String) {
+    if is_unfed(inputs, model) {
+        return (Action::Empty, "no source of the job feeds it".to_owned());
+    }
+    if model.materialized == Materialization::View {
+        return (Action::View, "expanded where it is used".to_owned());
+    }
+    let Some(released) = inputs.current.and_then(|release| release.tables.get(&model.name.to_string())) else {
+        return (Action::BuildWhole, "first build".to_owned());
+    };
+    if inputs.full_refresh && inputs.selected.contains(&model.name) {
+        return (Action::BuildWhole, "full refresh was asked for".to_owned());
+    }
+    if released.fingerprint == fingerprint.whole {
+        return (Action::Keep, "nothing that it depends on changed".to_owned());
+    }
+    let changed = changed_sources(inputs, fingerprint, &released.landed);
+    if released.definition != fingerprint.definition {
+        return (Action::BuildWhole, "its SQL, its columns, a parameter or a seed changed".to_owned());
+    }
+    if let Materialization::Incremental { .. } = model.materialized {
+        return match touched_days(inputs, fingerprint, &released.landed) {
+            Touched::All => (Action::BuildWhole, format!("{} changed, days not known", list(&changed))),
+            Touched::Days(days) => {
+                let reason = format!("{} touched {}", list(&changed), days_in_words(&days));
+                (Action::BuildDays(days), reason)
+            }
+        };
+    }
+    if changed.is_empty() {
+        return (Action::BuildWhole, format!("as of {}", inputs.as_of));
+    }
+    (Action::BuildWhole, format!("{} changed", list(&changed)))
+}
+
+/// A staging model reads only sources, and the job has none of them.
+fn is_unfed(inputs: &PlanInputs<'_>, model: &Model) -> bool {
+    let upstream = inputs.graph.upstream(&model.name);
+    let landed: Vec<&TableName> = upstream.iter().filter(|table| table.schema == "landed").collect();
+    !landed.is_empty() && !landed.iter().any(|table| inputs.sources.contains_key(&table.table))
+}
+
+fn changed_sources(
+    inputs: &PlanInputs<'_>,
+    fingerprint: &Fingerprint,
+    built_from: &BTreeMap<String, u64>,
+) -> Vec<String> {
+    fingerprint
+        .sources
+        .iter()
+        .filter(|source| {
+            inputs.sources.get(*source).is_some_and(|state| {
+                state.version.is_pending || state.version.version != built_from.get(*source).copied()
+            })
+        })
+        .map(|source| format!("landed.{source}"))
+        .collect()
+}
+
+fn touched_days(
+    inputs: &PlanInputs<'_>,
+    fingerprint: &Fingerprint,
+    built_from: &BTreeMap<String, u64>,
+) -> Touched {
+    let mut days = BTreeSet::new();
+    for source in &fingerprint.sources {
+        let Some(state) = inputs.sources.get(source) else { continue };
+        let built = built_from.get(source).copied();
+        if state.version.version != built {
+            match built.and_then(|version| state.touched_since.get(&version)) {
+                Some(Touched::Days(touched)) => days.extend(touched),
+                Some(Touched::All) | None => return Touched::All,
+            }
+        }
+        if state.version.is_pending {
+            match &state.pending_days {
+                Some(pending) => days.extend(pending),
+                None => return Touched::All,
+            }
+        }
+    }
+    Touched::Days(days)
+}
+
+/// A table that is built only to feed others which stand as they are need not be built: for an older day, an
+/// intermediate table that no history needs.
+fn drop_unneeded_builds(inputs: &PlanInputs<'_>, models: &mut Vec<ModelStep>, is_current: bool) {
+    if is_current {
+        return;
+    }
+    let mut needed: BTreeSet<TableName> = BTreeSet::new();
+    for step in models.iter().rev() {
+        let is_goal = step.writes_history || (step.publishes && step.action.is_build());
+        if is_goal || needed.contains(&step.model) {
+            needed.extend(inputs.graph.upstream(&step.model));
+            needed.insert(step.model.clone());
+        }
+    }
+    models.retain(|step| needed.contains(&step.model));
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "an input".to_owned(),
+        [one] => one.clone(),
+        [first, second] => format!("{first} and {second}"),
+        [first, .., last] => format!("{first} and {} more up to {last}", names.len() - 2),
+    }
+}
+
+/// `2025-03-01`, `2025-03-01 to 2025-03-04`, `12 days from 2025-03-01 to 2025-05-02`, or `no day`.
+pub fn days_in_words(days: &BTreeSet<NaiveDate>) -> String {
+    match (days.first(), days.last()) {
+        (Some(first), Some(last)) if first == last => first.to_string(),
+        (Some(first), Some(last)) if (*last - *first).num_days() + 1 == i64::try_from(days.len()).unwrap_or(0) => {
+            format!("{first} to {last}")
+        }
+        (Some(first), Some(last)) => format!("{} days from {first} to {last}", days.len()),
+        _ => "no day".to_owned(),
+    }
+}

@@ -1,0 +1,46 @@
+//! Why a run did not publish.
+
+use chrono::{DateTime, Utc};
+
+use crate::check::Finding;
+use crate::config::{ParameterError, Problems, SelectorError};
+use crate::land::LandError;
+use crate::publish::PublishError;
+use crate::state::StateError;
+use crate::storage::StorageError;
+use crate::transform::TransformError;
+
+/// Why a run did not publish; the published tables are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("there is no job `{job}`")]
+    UnknownJob { job: String, known: Vec<String> },
+    #[error("the project has mistakes")]
+    Problems(Problems),
+    #[error(transparent)]
+    Parameter(ParameterError),
+    #[error(transparent)]
+    Selector(SelectorError),
+    #[error("job `{job}` does not build `{model}`")]
+    NotOfJob { job: String, model: String },
+    #[error("job `{job}` is being run by {owner} since {since}")]
+    Busy { job: String, owner: String, since: DateTime<Utc> },
+    #[error("landing failed")]
+    Land(#[from] LandError),
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+    #[error("{} stopped the release", match .0.len() { 1 => "a check".to_owned(), count => format!("{count} checks") })]
+    Checks(Vec<Finding>),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("another process took over job `{job}`; nothing was published")]
+    LeaseLost { job: String },
+    #[error("job `{job}` has published nothing yet")]
+    NothingPublished { job: String },
+    #[error("interrupted")]
+    Interrupted,
+}

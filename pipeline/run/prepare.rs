@@ -1,0 +1,251 @@
+//! Reads everything that a plan needs: listings, logs, the current release. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
+use crate::land::{LandingPlan, TouchedDays, landed_schema};
+use crate::plan::{Graph, GraphMistake, PlanInputs, RunPlan, SourceState, SourceVersion, Touched, nearest, plan_run};
+use crate::storage::{Release, Snapshot, StorageError, Table, Warehouse};
+
+use super::{RunError, RunRequest, Surroundings, landing, parameters, warehouse};
+
+/// A job that is ready to be planned, and its plan.
+pub struct Prepared {
+    pub plan: RunPlan,
+    pub graph: Graph,
+    pub parameters: Parameters,
+    pub current: Option<Release>,
+    /// The sources that the run lands, in the order of the job.
+    pub sources: Vec<PreparedSource>,
+    /// The models that were asked for.
+    pub selected: Vec<TableName>,
+}
+
+/// One source with its landed table.
+pub struct PreparedSource {
+    pub source: Source,
+    pub table: Table,
+    pub landing: LandingPlan,
+}
+
+struct GraphView<'a>(&'a Graph);
+
+impl ModelGraph for GraphView<'_> {
+    fn inputs(&self, model: &TableName) -> Vec<TableName> {
+        self.0.upstream(model)
+    }
+
+    fn readers(&self, model: &TableName) -> Vec<TableName> {
+        self.0.downstream(model)
+    }
+}
+
+/// Finds a job, or says which there are.
+pub(super) fn find_job<'a>(project: &'a Project, name: &str) -> Result<&'a Job, RunError> {
+    project.jobs.get(name).ok_or_else(|| RunError::UnknownJob {
+        job: name.to_owned(),
+        known: project.jobs.keys().cloned().collect(),
+    })
+}
+
+/// The graph of a project's models, its mistakes in the form of a user's files.
+pub(super) fn graph(project: &Project) -> Result<Graph, Problems> {
+    Graph::new(&project.models)
+        .map_err(|mistakes| Problems(mistakes.iter().map(|mistake| graph_problem(project, mistake)).collect()))
+}
+
+fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {
+    let file = project.models.get(&mistake.model).map(|model| model.sql_file.clone()).unwrap_or_default();
+    let text = project.models.get(&mistake.model).map(|model| model.sql.as_str()).unwrap_or_default();
+    let mut problem = Problem::new(file, mistake.mistake.message.clone());
+    if let Some((line, column)) = mistake.mistake.place {
+        problem = problem.at(line, column, text);
+    }
+    match &mistake.hint {
+        Some(hint) => problem.hint(hint.clone()),
+        None => problem,
+    }
+}
+
+/// The models that a request means.
+fn select(project: &Project, graph: &Graph, job: &Job, request: &RunRequest) -> Result<Vec<TableName>, RunError> {
+    let of_job = select_models(project, &job.models, &GraphView(graph)).map_err(RunError::Selector)?;
+    if request.select.is_empty() {
+        return Ok(of_job);
+    }
+    let built: BTreeSet<TableName> = graph.with_upstream(&of_job).into_iter().collect();
+    let asked = select_models(project, &request.select, &GraphView(graph)).map_err(RunError::Selector)?;
+    match asked.iter().find(|model| !built.contains(*model)) {
+        Some(model) => Err(RunError::NotOfJob { job: job.name.clone(), model: model.to_string() }),
+        None => Ok(asked),
+    }
+}
+
+/// Prepares a run: what `plan` prints and `run` executes.
+pub async fn prepare(
+    project: &Project,
+    surroundings: &Surroundings,
+    request: &RunRequest,
+) -> Result<Prepared, RunError> {
+    let job = find_job(project, &request.job)?;
+    let parameters = parameters(job, &request.variables)?;
+    let graph = graph(project).map_err(RunError::Problems)?;
+    let selected = select(project, &graph, job, request)?;
+    let warehouse = warehouse(project, &surroundings.stores);
+    let current = warehouse.current_release(&job.name).await?;
+    let needed = needed_sources(&graph, job, &selected, !request.select.is_empty());
+    let mut sources = Vec::new();
+    for source in &needed {
+        sources.push(prepare_source(project, surroundings, &warehouse, source).await?);
+    }
+    let mut states = BTreeMap::new();
+    for source in &sources {
+        let snapshot = source.table.snapshot().await?;
+        states.insert(source.source.name.clone(), source_state(source, snapshot.as_ref(), current.as_ref(), true).await?);
+    }
+    add_sources_at_rest(&warehouse, job, current.as_ref(), &mut states).await?;
+    let plan = plan_run(&PlanInputs {
+        project,
+        graph: &graph,
+        job: &job.name,
+        parameters: &parameters,
+        as_of: request.as_of,
+        selected: &selected,
+        sources: &states,
+        current: current.as_ref(),
+        full_refresh: request.full_refresh,
+    });
+    let mut plan = plan;
+    plan.sources.retain(|step| sources.iter().any(|source| source.source.name == step.source));
+    Ok(Prepared { plan, graph, parameters, current, sources, selected })
+}
+
+/// Plans again when the waiting objects have landed.
+pub(super) async fn plan_after_landing(
+    project: &Project,
+    surroundings: &Surroundings,
+    request: &RunRequest,
+    prepared: &Prepared,
+) -> Result<RunPlan, RunError> {
+    let job = find_job(project, &request.job)?;
+    let warehouse = warehouse(project, &surroundings.stores);
+    let mut states = BTreeMap::new();
+    for source in &prepared.sources {
+        let snapshot = source.table.snapshot().await?;
+        let state = source_state(source, snapshot.as_ref(), prepared.current.as_ref(), false).await?;
+        states.insert(source.source.name.clone(), state);
+    }
+    add_sources_at_rest(&warehouse, job, prepared.current.as_ref(), &mut states).await?;
+    let mut plan = plan_run(&PlanInputs {
+        project,
+        graph: &prepared.graph,
+        job: &job.name,
+        parameters: &prepared.parameters,
+        as_of: request.as_of,
+        selected: &prepared.selected,
+        sources: &states,
+        current: prepared.current.as_ref(),
+        full_refresh: request.full_refresh,
+    });
+    plan.sources = prepared.plan.sources.clone();
+    Ok(plan)
+}
+
+/// A selection needs only the sources that its models read.
+fn needed_sources(graph: &Graph, job: &Job, selected: &[TableName], is_selection: bool) -> Vec<Source> {
+    if !is_selection {
+        return job.sources.clone();
+    }
+    let read: BTreeSet<String> = graph
+        .with_upstream(selected)
+        .iter()
+        .flat_map(|model| graph.upstream(model))
+        .filter(|table| table.schema == "landed")
+        .map(|table| table.table)
+        .collect();
+    job.sources.iter().filter(|source| read.contains(&source.name)).cloned().collect()
+}
+
+async fn prepare_source(
+    project: &Project,
+    surroundings: &Surroundings,
+    warehouse: &Warehouse,
+    source: &Source,
+) -> Result<PreparedSource, RunError> {
+    let table = warehouse.table("landed", &source.name)?;
+    let landing = landing::plan(project, surroundings, source, &table).await?;
+    Ok(PreparedSource { source: source.clone(), table, landing })
+}
+
+/// Sources of the job that this run does not land: as they are.
+async fn add_sources_at_rest(
+    warehouse: &Warehouse,
+    job: &Job,
+    current: Option<&Release>,
+    states: &mut BTreeMap<String, SourceState>,
+) -> Result<(), RunError> {
+    for source in &job.sources {
+        if !states.contains_key(&source.name) {
+            let table = warehouse.table("landed", &source.name)?;
+            let snapshot = table.snapshot().await?;
+            let resting = PreparedSource { source: source.clone(), table, landing: LandingPlan::default() };
+            states.insert(source.name.clone(), source_state(&resting, snapshot.as_ref(), current, false).await?);
+        }
+    }
+    Ok(())
+}
+
+async fn source_state(
+    source: &PreparedSource,
+    snapshot: Option<&Snapshot>,
+    current: Option<&Release>,
+    is_before_landing: bool,
+) -> Result<SourceState, StorageError> {
+    let diff = &source.landing.diff;
+    let is_pending = is_before_landing && diff.objects() > 0;
+    let version = snapshot.map(|snapshot| snapshot.version);
+    let columns = match snapshot {
+        Some(snapshot) => landed_schema(&source.source, &snapshot.schema),
+        None => crate::land::contract_schema(&source.source),
+    };
+    let days = diff.days();
+    let by_name = source.source.event_time.is_some() && source.source.location.contains("{day}");
+    let mut built_from: BTreeSet<u64> = BTreeSet::new();
+    for table in current.iter().flat_map(|release| release.tables.values()) {
+        built_from.extend(table.landed.get(&source.source.name));
+    }
+    let mut touched_since = BTreeMap::new();
+    for built in built_from {
+        touched_since.insert(built, touched(&source.table, built, version).await?);
+    }
+    Ok(SourceState {
+        version: SourceVersion { version, is_pending, columns: columns.to_string() },
+        new_objects: diff.new.len(),
+        changed_objects: diff.changed.len(),
+        unchanged_objects: diff.unchanged,
+        bytes: diff.bytes(),
+        pending_days: by_name.then_some(days),
+        touched_since,
+    })
+}
+
+/// The days that commits after a version touched.
+async fn touched(table: &Table, since: u64, until: Option<u64>) -> Result<Touched, StorageError> {
+    let mut all = TouchedDays::default();
+    for version in since + 1..=until.unwrap_or(since) {
+        match table.commit_metadata(version).await? {
+            Some(metadata) => all.extend(TouchedDays::from_commit(&metadata)),
+            // The log has been cleaned up that far back.
+            None => all = TouchedDays::All,
+        }
+    }
+    Ok(match all {
+        TouchedDays::All => Touched::All,
+        TouchedDays::Days(days) => Touched::Days(days),
+    })
+}
+
+/// What to say about a name that nothing has.
+pub fn suggestion(name: &str, known: &[String]) -> Option<String> {
+    nearest(name, known.iter().cloned()).map(|candidate| format!("did you mean `{candidate}`?"))
+}

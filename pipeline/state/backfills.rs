@@ -1,0 +1,393 @@
+//! Backfills: a durable list of days, each of which becomes one run.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::error::RecordKind;
+use super::rows::Record;
+use super::runs::find_by_prefix;
+use super::text::{micros, signed, text_enum};
+use super::{Lease, State, StateError};
+
+text_enum! {
+    /// Where a day of a backfill stands; a whole backfill too.
+    DayStatus {
+        Pending = "pending",
+        Running = "running",
+        Done = "done",
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+}
+
+/// How a day of a backfill ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayOutcome {
+    Done,
+    Failed,
+    /// The work was stopped before its end: the day waits for the next claim.
+    Interrupted,
+}
+
+/// A new backfill.
+#[derive(Debug, Clone)]
+pub struct BackfillStart {
+    pub backfill_id: String,
+    pub job: String,
+    pub environment: String,
+    /// The days to run, each once, in any order.
+    pub days: Vec<NaiveDate>,
+    /// How the days were chosen: `missing`, `failed`, `all`.
+    pub selection: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// One backfill with the count of its days.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backfill {
+    pub backfill_id: String,
+    pub job: String,
+    pub environment: String,
+    pub first_day: NaiveDate,
+    pub last_day: NaiveDate,
+    pub selection: String,
+    pub created_at: DateTime<Utc>,
+    /// `running` while a living process works on it; `pending` when days wait and nobody does; `failed` when all
+    /// is over and a day failed.
+    pub status: DayStatus,
+    pub pending: u64,
+    pub running: u64,
+    pub done: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+}
+
+impl Backfill {
+    /// All its days.
+    pub fn days(&self) -> u64 {
+        self.pending + self.running + self.done + self.failed + self.cancelled
+    }
+}
+
+/// One day of a backfill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackfillDay {
+    pub backfill_id: String,
+    pub as_of: NaiveDate,
+    /// `pending` again for a day whose process died.
+    pub status: DayStatus,
+    /// Its newest run.
+    pub run_id: Option<String>,
+    /// How often it was begun.
+    pub attempts: u64,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub message: Option<String>,
+}
+
+/// Days with the status that is true now (`?1`).
+macro_rules! days_as_seen {
+    ($rest:literal) => {
+        concat!(
+            "with seen as (
+                select d.*,
+                    case
+                        when d.status = 'running' and not exists (
+                            select 1 from leases as l
+                            where l.name = d.lease_name and l.token = d.lease_token
+                                and l.released_at is null and l.expires_at > ?1
+                        ) then 'pending'
+                        else d.status
+                    end as seen_status
+                from backfill_days as d
+            ) ",
+            $rest
+        )
+    };
+}
+
+impl State {
+    /// Writes a backfill and all its days down, before the first of them runs.
+    pub async fn create_backfill(&self, start: &BackfillStart) -> Result<(), StateError> {
+        const DOING: &str = "recording a backfill";
+        let failed = |error| self.failed(DOING, error);
+        let (Some(first), Some(last)) = (start.days.iter().min(), start.days.iter().max()) else {
+            return Err(StateError::EmptyBackfill);
+        };
+        let mut transaction = self.write(DOING).await?;
+        sqlx::query(
+            "insert into backfills (backfill_id, job, environment, first_day, last_day, selection, created_at)
+             values (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&start.backfill_id)
+        .bind(&start.job)
+        .bind(&start.environment)
+        .bind(first.to_string())
+        .bind(last.to_string())
+        .bind(&start.selection)
+        .bind(micros(start.created_at))
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| match &error {
+            sqlx::Error::Database(database) if database.is_unique_violation() => {
+                StateError::RecordExists { kind: RecordKind::Backfill, id: start.backfill_id.clone() }
+            }
+            _ => failed(error),
+        })?;
+        for day in &start.days {
+            sqlx::query("insert or ignore into backfill_days (backfill_id, as_of, status) values (?, ?, 'pending')")
+                .bind(&start.backfill_id)
+                .bind(day.to_string())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Claims the earliest day that waits, or `None` when none does. Days whose process died wait too.
+    ///
+    /// `lease` is the one under which the caller works on the backfill: the claim lasts as long as it is current.
+    pub async fn claim_backfill_day(
+        &self,
+        backfill_id: &str,
+        lease: &Lease,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BackfillDay>, StateError> {
+        const DOING: &str = "claiming a day of a backfill";
+        let failed = |error| self.failed(DOING, error);
+        let mut transaction = self.write(DOING).await?;
+        self.require_lease_on(&mut transaction, lease, now).await?;
+        let day: Option<String> = sqlx::query_scalar(days_as_seen!(
+            "select as_of from seen where backfill_id = ?2 and seen_status = 'pending' order by as_of limit 1"
+        ))
+        .bind(micros(now))
+        .bind(backfill_id)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        let Some(day) = day else { return Ok(None) };
+        let row = sqlx::query(
+            "update backfill_days
+             set status = 'running', attempts = attempts + 1, started_at = ?, finished_at = null, message = null,
+                 lease_name = ?, lease_token = ?
+             where backfill_id = ? and as_of = ?
+             returning *, status as seen_status",
+        )
+        .bind(micros(now))
+        .bind(&lease.name)
+        .bind(signed(lease.token))
+        .bind(backfill_id)
+        .bind(&day)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        let claimed = day_of(&Record { row: &row, path: &self.path })?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Some(claimed))
+    }
+
+    /// Notes how a claimed day ended. The day must still be claimed under this lease.
+    pub async fn finish_backfill_day(
+        &self,
+        day: &BackfillDay,
+        lease: &Lease,
+        outcome: DayOutcome,
+        run_id: Option<&str>,
+        message: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StateError> {
+        const DOING: &str = "recording a day of a backfill";
+        let failed = |error| self.failed(DOING, error);
+        let mut transaction = self.write(DOING).await?;
+        let status = match outcome {
+            DayOutcome::Done => DayStatus::Done,
+            DayOutcome::Failed => DayStatus::Failed,
+            DayOutcome::Interrupted => DayStatus::Pending,
+        };
+        // A backfill that was cancelled while the day ran does not wait for it again.
+        let changed = sqlx::query(
+            "update backfill_days
+             set status = case
+                     when ?1 = 'pending' and exists (
+                         select 1 from backfills as b
+                         where b.backfill_id = backfill_days.backfill_id and b.cancelled_at is not null
+                     ) then 'cancelled'
+                     else ?1
+                 end,
+                 run_id = ?2, message = ?3, finished_at = ?4
+             where backfill_id = ?5 and as_of = ?6 and status = 'running' and lease_name = ?7 and lease_token = ?8",
+        )
+        .bind(status.as_str())
+        .bind(run_id)
+        .bind(message)
+        .bind(micros(now))
+        .bind(&day.backfill_id)
+        .bind(day.as_of.to_string())
+        .bind(&lease.name)
+        .bind(signed(lease.token))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?
+        .rows_affected();
+        if changed == 0 {
+            return Err(StateError::DayNotHeld { backfill_id: day.backfill_id.clone(), as_of: day.as_of });
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// Takes the waiting days off the list and returns how many there were. Days that run go on to their end.
+    pub async fn cancel_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
+        const DOING: &str = "cancelling a backfill";
+        let failed = |error| self.failed(DOING, error);
+        let mut transaction = self.write(DOING).await?;
+        let cancelled = sqlx::query(
+            "update backfill_days set status = 'cancelled', finished_at = ?1
+             where backfill_id = ?2 and (
+                 status = 'pending' or status = 'running' and not exists (
+                     select 1 from leases as l
+                     where l.name = backfill_days.lease_name and l.token = backfill_days.lease_token
+                         and l.released_at is null and l.expires_at > ?1
+                 )
+             )",
+        )
+        .bind(micros(now))
+        .bind(backfill_id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?
+        .rows_affected();
+        sqlx::query("update backfills set cancelled_at = ? where backfill_id = ?")
+            .bind(micros(now))
+            .bind(backfill_id)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(cancelled)
+    }
+
+    /// Makes failed, cancelled and abandoned days wait again; returns how many days wait now.
+    pub async fn resume_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
+        const DOING: &str = "resuming a backfill";
+        let failed = |error| self.failed(DOING, error);
+        let mut transaction = self.write(DOING).await?;
+        sqlx::query(
+            "update backfill_days set status = 'pending'
+             where backfill_id = ?2 and (
+                 status in ('failed', 'cancelled') or status = 'running' and not exists (
+                     select 1 from leases as l
+                     where l.name = backfill_days.lease_name and l.token = backfill_days.lease_token
+                         and l.released_at is null and l.expires_at > ?1
+                 )
+             )",
+        )
+        .bind(micros(now))
+        .bind(backfill_id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        sqlx::query("update backfills set cancelled_at = null where backfill_id = ?")
+            .bind(backfill_id)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        let waiting: i64 =
+            sqlx::query_scalar("select count(*) from backfill_days where backfill_id = ? and status = 'pending'")
+                .bind(backfill_id)
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(waiting.unsigned_abs())
+    }
+
+    /// Lists backfills, the newest first.
+    pub async fn list_backfills(&self, now: DateTime<Utc>) -> Result<Vec<Backfill>, StateError> {
+        let rows = sqlx::query(days_as_seen!(
+            "select b.*,
+                 sum(s.seen_status = 'pending') as pending, sum(s.seen_status = 'running') as running,
+                 sum(s.seen_status = 'done') as done, sum(s.seen_status = 'failed') as failed,
+                 sum(s.seen_status = 'cancelled') as cancelled
+             from backfills as b join seen as s on s.backfill_id = b.backfill_id
+             group by b.backfill_id
+             order by b.created_at desc, b.backfill_id desc"
+        ))
+        .bind(micros(now))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed("listing backfills", error))?;
+        rows.iter().map(|row| backfill_of(&Record { row, path: &self.path })).collect()
+    }
+
+    /// Finds the one backfill whose id begins with `prefix`, with its days in order.
+    pub async fn show_backfill(
+        &self,
+        prefix: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(Backfill, Vec<BackfillDay>), StateError> {
+        let all = self.list_backfills(now).await?;
+        let ids: Vec<String> = all.iter().map(|backfill| backfill.backfill_id.clone()).collect();
+        let id = find_by_prefix(RecordKind::Backfill, prefix, &ids)?;
+        let Some(backfill) = all.into_iter().find(|backfill| backfill.backfill_id == id) else {
+            return Err(StateError::UnknownRecord { kind: RecordKind::Backfill, prefix: id, newest: ids });
+        };
+        let days = self.backfill_days(Some(&id), now).await?;
+        Ok((backfill, days))
+    }
+
+    /// Days in order: of one backfill, or of all.
+    pub(super) async fn backfill_days(
+        &self,
+        backfill_id: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<BackfillDay>, StateError> {
+        let rows = sqlx::query(days_as_seen!(
+            "select * from seen where ?2 is null or backfill_id = ?2 order by backfill_id, as_of"
+        ))
+        .bind(micros(now))
+        .bind(backfill_id)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed("reading a backfill", error))?;
+        rows.iter().map(|row| day_of(&Record { row, path: &self.path })).collect()
+    }
+}
+
+fn day_of(record: &Record<'_>) -> Result<BackfillDay, StateError> {
+    Ok(BackfillDay {
+        backfill_id: record.text("backfill_id")?,
+        as_of: record.day("as_of")?,
+        status: record.named("seen_status", DayStatus::from_text)?,
+        run_id: record.value("run_id")?,
+        attempts: record.count("attempts")?,
+        started_at: record.optional_instant("started_at")?,
+        finished_at: record.optional_instant("finished_at")?,
+        message: record.value("message")?,
+    })
+}
+
+fn backfill_of(record: &Record<'_>) -> Result<Backfill, StateError> {
+    let mut backfill = Backfill {
+        backfill_id: record.text("backfill_id")?,
+        job: record.text("job")?,
+        environment: record.text("environment")?,
+        first_day: record.day("first_day")?,
+        last_day: record.day("last_day")?,
+        selection: record.text("selection")?,
+        created_at: record.instant("created_at")?,
+        status: DayStatus::Pending,
+        pending: record.count("pending")?,
+        running: record.count("running")?,
+        done: record.count("done")?,
+        failed: record.count("failed")?,
+        cancelled: record.count("cancelled")?,
+    };
+    backfill.status = match &backfill {
+        Backfill { running: 1.., .. } => DayStatus::Running,
+        Backfill { pending: 1.., .. } => DayStatus::Pending,
+        Backfill { cancelled: 1.., .. } => DayStatus::Cancelled,
+        Backfill { failed: 1.., .. } => DayStatus::Failed,
+        _ => DayStatus::Done,
+    };
+    Ok(backfill)
+}

@@ -1,0 +1,140 @@
+//! What can go wrong with the state file, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+use super::text::list;
+
+/// A state file that cannot be used, or a record that is not what the caller takes it for.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("the folder {} of the state file cannot be created", .folder.display())]
+    CreateFolder { folder: PathBuf, source: std::io::Error },
+    #[error("the state file {} cannot be opened", .path.display())]
+    CannotOpen { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the state file {} is locked by another process", .path.display())]
+    Locked { path: PathBuf },
+    #[error("the state file {} is read-only", .path.display())]
+    ReadOnly { path: PathBuf },
+    #[error("the disk with the state file {} is full", .path.display())]
+    DiskFull { path: PathBuf },
+    #[error("the state file {} is damaged: {detail}", .path.display())]
+    Corrupt { path: PathBuf, detail: String },
+    #[error("{} is a database of another program", .path.display())]
+    NotAStateFile { path: PathBuf },
+    #[error("the state file {} has schema version {found}, this program knows {known}", .path.display())]
+    NewerSchema { path: PathBuf, found: i64, known: i64 },
+    #[error("{doing} failed in the state file {}", .path.display())]
+    Query { doing: &'static str, path: PathBuf, source: sqlx::Error },
+    #[error("the state's tables cannot be shown as Arrow data")]
+    Arrow(#[source] arrow::error::ArrowError),
+    #[error("the lease `{name}` (token {token}) was lost to another owner")]
+    LeaseLost { name: String, token: u64 },
+    #[error("no {kind} begins with `{prefix}`")]
+    UnknownRecord { kind: RecordKind, prefix: String, newest: Vec<String> },
+    #[error("{} {kind}s begin with `{prefix}`", .matches.len())]
+    AmbiguousRecord { kind: RecordKind, prefix: String, matches: Vec<String> },
+    #[error("{kind} {id} exists already")]
+    RecordExists { kind: RecordKind, id: String },
+    #[error("run {run_id} is not running: it is {status}")]
+    RunNotRunning { run_id: String, status: String },
+    #[error("day {as_of} of backfill {backfill_id} is not held by this process")]
+    DayNotHeld { backfill_id: String, as_of: chrono::NaiveDate },
+    #[error("a backfill needs at least one day")]
+    EmptyBackfill,
+}
+
+/// What an id stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    Run,
+    Backfill,
+}
+
+impl std::fmt::Display for RecordKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            RecordKind::Run => "run",
+            RecordKind::Backfill => "backfill",
+        })
+    }
+}
+
+impl StateError {
+    /// Says what to do, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StateError::CreateFolder { .. } => {
+                Some("check the permissions, or set `state` in the environment's YAML to another place".to_owned())
+            }
+            StateError::CannotOpen { .. } => Some(
+                "check that the path is a file in a folder that this user may write, or set `state` to another place"
+                    .to_owned(),
+            ),
+            StateError::Locked { .. } => Some(
+                "wait for the other `lifecycle` process; if none runs, close the program that has the file open, \
+                 and keep the file off network drives"
+                    .to_owned(),
+            ),
+            StateError::ReadOnly { path } => Some(format!(
+                "make {} and its folder writable for this user, or set `state` to another place",
+                path.display()
+            )),
+            StateError::DiskFull { .. } => Some("free some space and run the command again".to_owned()),
+            StateError::Corrupt { path, .. } => Some(format!(
+                "move {} and the -wal and -shm files beside it away, or restore a copy: a new file starts an empty \
+                 history, and no landed or published table is lost",
+                path.display()
+            )),
+            StateError::NotAStateFile { .. } => Some("set `state` to a file of its own".to_owned()),
+            StateError::NewerSchema { .. } => Some("use the newer `lifecycle` that wrote the file".to_owned()),
+            StateError::LeaseLost { .. } => {
+                Some("another run of the job took over; see `lifecycle runs` and start again when it ends".to_owned())
+            }
+            StateError::UnknownRecord { kind, newest, .. } => Some(match newest.as_slice() {
+                [] => format!("there is no {kind} yet"),
+                newest => format!("the newest {kind}s are {}", list(newest)),
+            }),
+            StateError::AmbiguousRecord { matches, .. } => Some(format!("give more of the id: {}", list(matches))),
+            StateError::RunNotRunning { .. } => {
+                Some("the run was taken for dead; see `lifecycle runs` and start it again".to_owned())
+            }
+            StateError::DayNotHeld { .. } => Some("another process works on this backfill".to_owned()),
+            StateError::Query { .. }
+            | StateError::Arrow(_)
+            | StateError::RecordExists { .. }
+            | StateError::EmptyBackfill => None,
+        }
+    }
+
+    /// Sorts a database error by what the user can do about it.
+    pub(super) fn from_database(doing: &'static str, path: &Path, error: sqlx::Error) -> Self {
+        const BUSY: i32 = 5;
+        const LOCKED: i32 = 6;
+        const READ_ONLY: i32 = 8;
+        const CORRUPT: i32 = 11;
+        const FULL: i32 = 13;
+        const CANNOT_OPEN: i32 = 14;
+        const NOT_A_DATABASE: i32 = 26;
+
+        let path = path.to_owned();
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return StateError::Locked { path };
+        }
+        // The low byte of an extended result code is the primary one.
+        let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
+        let detail = || error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
+        match code.map(|code| code & 0xff) {
+            Some(BUSY | LOCKED) => StateError::Locked { path },
+            Some(READ_ONLY) => StateError::ReadOnly { path },
+            Some(CORRUPT | NOT_A_DATABASE) => StateError::Corrupt { path, detail: detail() },
+            Some(FULL) => StateError::DiskFull { path },
+            Some(CANNOT_OPEN) => StateError::CannotOpen { path, source: Box::new(error) },
+            _ => StateError::Query { doing, path, source: error },
+        }
+    }
+
+    /// A stored value that this program does not know.
+    pub(super) fn unreadable(path: &Path, what: &str, value: impl std::fmt::Display) -> Self {
+        StateError::Corrupt { path: path.to_owned(), detail: format!("{what} holds `{value}`") }
+    }
+}

@@ -1,0 +1,195 @@
+//! Leases with fencing tokens: who may work on what, until when.
+//!
+//! A lease ends when it is released, when its time is over, or when its owner dies. Death on the same machine is
+//! known at once: an owner keeps a lock on a file beside the state file, which the system gives up with the process.
+//! Where locking fails, the time alone decides.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::rows::Record;
+use super::text::{later, micros, signed};
+use super::{State, StateError};
+
+/// The right to work on `name` until `expires_at`, as long as no greater token exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub name: String,
+    pub owner: String,
+    /// Greater than every token given for this name before.
+    pub token: u64,
+    pub acquired_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What came of asking for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseOutcome {
+    Acquired(Lease),
+    Held { owner: String, since: DateTime<Utc>, expires_at: DateTime<Utc> },
+}
+
+impl State {
+    /// Takes the lease if nobody holds it, its holder released it or died, or its time is over.
+    ///
+    /// `owner` says who holds it to a person who waits: a host and a process id.
+    pub async fn acquire_lease(
+        &self,
+        name: &str,
+        owner: &str,
+        time_to_live: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<LeaseOutcome, StateError> {
+        const DOING: &str = "acquiring a lease";
+        let failed = |error| self.failed(DOING, error);
+        let guard = self.lock_guard(name);
+        let mut transaction = self.write(DOING).await?;
+        let row = sqlx::query("select * from leases where name = ?")
+            .bind(name)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        let mut last_token = 0;
+        if let Some(row) = row {
+            let record = Record { row: &row, path: &self.path };
+            let expires_at = record.instant("expires_at")?;
+            let is_abandoned = guard.is_some() && record.value::<bool>("is_guarded")?;
+            if record.optional_instant("released_at")?.is_none() && expires_at > now && !is_abandoned {
+                let since = record.instant("acquired_at")?;
+                return Ok(LeaseOutcome::Held { owner: record.text("owner")?, since, expires_at });
+            }
+            last_token = record.count("token")?;
+        }
+        let lease = Lease {
+            name: name.to_owned(),
+            owner: owner.to_owned(),
+            token: last_token + 1,
+            acquired_at: now,
+            expires_at: later(now, time_to_live),
+        };
+        sqlx::query(
+            "insert or replace into leases (name, owner, token, acquired_at, expires_at, is_guarded)
+             values (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&lease.name)
+        .bind(&lease.owner)
+        .bind(signed(lease.token))
+        .bind(micros(lease.acquired_at))
+        .bind(micros(lease.expires_at))
+        .bind(guard.is_some())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        self.keep_guard(&lease, guard);
+        Ok(LeaseOutcome::Acquired(lease))
+    }
+
+    /// Moves the lease's end to `now` plus the time to live.
+    ///
+    /// A lease whose time ran out (a machine that slept) is renewed too as long as nobody else took it; else the
+    /// error is [`StateError::LeaseLost`], and the holder must stop.
+    pub async fn renew_lease(
+        &self,
+        lease: &Lease,
+        time_to_live: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Lease, StateError> {
+        let expires_at = later(now, time_to_live);
+        let changed =
+            sqlx::query("update leases set expires_at = ? where name = ? and token = ? and released_at is null")
+                .bind(micros(expires_at))
+                .bind(&lease.name)
+                .bind(signed(lease.token))
+                .execute(&self.pool)
+                .await
+                .map_err(|error| self.failed("renewing a lease", error))?
+                .rows_affected();
+        if changed == 0 {
+            return Err(lost(lease));
+        }
+        Ok(Lease { expires_at, ..lease.clone() })
+    }
+
+    /// Gives the lease back; one that was lost already is left to its new owner.
+    pub async fn release_lease(&self, lease: &Lease, now: DateTime<Utc>) -> Result<(), StateError> {
+        sqlx::query("update leases set released_at = ? where name = ? and token = ? and released_at is null")
+            .bind(micros(now))
+            .bind(&lease.name)
+            .bind(signed(lease.token))
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed("releasing a lease", error))?;
+        self.drop_guard(lease);
+        Ok(())
+    }
+
+    /// Says whether the lease still gives the right to work: asked right before anything becomes visible.
+    pub async fn lease_is_current(&self, lease: &Lease, now: DateTime<Utc>) -> Result<bool, StateError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed("reading a lease", error))?;
+        self.lease_is_current_on(&mut connection, lease, now).await
+    }
+
+    pub(super) async fn lease_is_current_on(
+        &self,
+        connection: &mut sqlx::SqliteConnection,
+        lease: &Lease,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StateError> {
+        sqlx::query_scalar(
+            "select exists (select 1 from leases
+             where name = ? and token = ? and released_at is null and expires_at > ?)",
+        )
+        .bind(&lease.name)
+        .bind(signed(lease.token))
+        .bind(micros(now))
+        .fetch_one(connection)
+        .await
+        .map_err(|error| self.failed("reading a lease", error))
+    }
+
+    /// Refuses to go on without the lease.
+    pub(super) async fn require_lease_on(
+        &self,
+        connection: &mut sqlx::SqliteConnection,
+        lease: &Lease,
+        now: DateTime<Utc>,
+    ) -> Result<(), StateError> {
+        if self.lease_is_current_on(connection, lease, now).await? { Ok(()) } else { Err(lost(lease)) }
+    }
+
+    /// Locks the file that shows that a lease's owner lives; `None` if another owner has it or locking fails.
+    fn lock_guard(&self, name: &str) -> Option<File> {
+        let file = File::create(self.guard_path(name)).ok()?;
+        file.try_lock().ok()?;
+        Some(file)
+    }
+
+    fn guard_path(&self, name: &str) -> PathBuf {
+        let safe: String =
+            name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!("-{safe}.lock"));
+        PathBuf::from(path)
+    }
+
+    fn keep_guard(&self, lease: &Lease, guard: Option<File>) {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guard) = guard {
+            guards.insert((lease.name.clone(), lease.token), guard);
+        }
+    }
+
+    fn drop_guard(&self, lease: &Lease) {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        guards.remove(&(lease.name.clone(), lease.token));
+    }
+}
+
+fn lost(lease: &Lease) -> StateError {
+    StateError::LeaseLost { name: lease.name.clone(), token: lease.token }
+}

@@ -1,0 +1,141 @@
+//! The warehouse: where landed and published tables, releases and exports lie under one location.
+//!
+//! ```text
+//! landed/<source>/             a Delta table for each source
+//! <schema>/<table>/            a Delta table for each model that is not a view, and its <table>_history
+//! releases/<job>/<number>.json which version of each table a release is made of
+//! exports/<job>/<table>.<ending>
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{StorageError, Stores, Table, join};
+
+/// One warehouse.
+#[derive(Debug, Clone)]
+pub struct Warehouse {
+    stores: Stores,
+    root: Url,
+}
+
+/// A consistent set of table versions that passed its checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// From 1, without gaps for one job.
+    pub number: u64,
+    pub job: String,
+    pub run_id: String,
+    /// The business day of the current tables.
+    pub as_of: NaiveDate,
+    pub created_at: DateTime<Utc>,
+    /// The release whose tables this one brought back.
+    pub rollback_of: Option<u64>,
+    /// By qualified name, history tables included.
+    pub tables: BTreeMap<String, ReleasedTable>,
+    /// The landed tables as the run read them: source to Delta version.
+    pub landed: BTreeMap<String, u64>,
+}
+
+/// One table of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedTable {
+    /// The Delta version.
+    pub version: u64,
+    pub rows: u64,
+    pub bytes: u64,
+    /// Of everything that its rows depend on; equal fingerprints mean equal rows.
+    pub fingerprint: String,
+    /// Of everything but the landed data.
+    pub definition: String,
+    /// The landed versions that its rows come from.
+    pub landed: BTreeMap<String, u64>,
+}
+
+impl Warehouse {
+    pub fn new(stores: &Stores, root: &Url) -> Self {
+        Self { stores: stores.clone(), root: root.clone() }
+    }
+
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    pub fn root(&self) -> &Url {
+        &self.root
+    }
+
+    /// The Delta table of a model: `marts/churn`.
+    pub fn table(&self, schema: &str, table: &str) -> Result<Table, StorageError> {
+        Table::open(&self.stores, &join(&self.root, &format!("{schema}/{table}")))
+    }
+
+    /// The numbers of a job's releases, ascending.
+    pub async fn release_numbers(&self, job: &str) -> Result<Vec<u64>, StorageError> {
+        let (store, prefix) = self.stores.open(&join(&self.root, &format!("releases/{job}")))?;
+        let names: Vec<_> = match store.list(Some(&prefix)).map_ok(|meta| meta.location).try_collect().await {
+            Ok(names) => names,
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            Err(source) => return Err(StorageError::from_store(self.root.as_str(), source)),
+        };
+        let mut numbers: Vec<u64> = names.iter().filter_map(release_number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// The newest release of a job; `None` before the first.
+    pub async fn current_release(&self, job: &str) -> Result<Option<Release>, StorageError> {
+        match self.release_numbers(job).await?.last() {
+            Some(number) => self.release(job, *number).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub async fn release(&self, job: &str, number: u64) -> Result<Release, StorageError> {
+        let (store, path) = self.release_place(job, number)?;
+        let failed = |source| StorageError::from_store(format!("{}/{path}", self.root), source);
+        let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|source| StorageError::Record { path: path.to_string(), source })
+    }
+
+    /// Writes a release record, which makes the release the current one.
+    ///
+    /// # Errors
+    /// [`StorageError::Conflict`] when a release of that number exists already.
+    pub async fn create_release(&self, release: &Release) -> Result<(), StorageError> {
+        let (store, path) = self.release_place(&release.job, release.number)?;
+        let text = serde_json::to_vec_pretty(release)
+            .map_err(|source| StorageError::Record { path: path.to_string(), source })?;
+        let options = PutOptions::from(PutMode::Create);
+        match store.put_opts(&path, PutPayload::from(text), options).await {
+            Ok(_) => Ok(()),
+            // A put whose acknowledgement was lost comes back as "exists": whose record it is settles the matter.
+            Err(object_store::Error::AlreadyExists { .. }) => match self.release(&release.job, release.number).await {
+                Ok(found) if found == *release => Ok(()),
+                _ => Err(StorageError::Conflict { table: path.to_string() }),
+            },
+            Err(source) => Err(StorageError::from_store(path.to_string(), source)),
+        }
+    }
+
+    /// The place of an export.
+    pub fn export(&self, job: &str, file: &str) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
+        self.stores.open(&join(&self.root, &format!("exports/{job}/{file}")))
+    }
+
+    fn release_place(&self, job: &str, number: u64) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
+        self.stores.open(&join(&self.root, &format!("releases/{job}/{number:08}.json")))
+    }
+}
+
+fn release_number(path: &Path) -> Option<u64> {
+    path.filename()?.strip_suffix(".json")?.parse().ok()
+}

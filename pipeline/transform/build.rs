@@ -1,0 +1,210 @@
+//! Runs models and writes what they give as candidates: Parquet files in the table's folder that no commit names yet.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, Date32Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use chrono::NaiveDate;
+use datafusion::common::ScalarValue;
+use datafusion::datasource::provider_as_source;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident, lit};
+use datafusion::prelude::DataFrame;
+use futures::StreamExt;
+
+use crate::config::{Materialization, Model};
+use crate::storage::{DataFile, Table};
+
+use super::columns::{arrow_schema, grain_order};
+use super::files_table::FilesTable;
+use super::workspace::{Workspace, days_since_epoch};
+use super::TransformError;
+
+/// A quiet year leaves a small file for each day; when there are more than this, they are rewritten as one.
+const SMALL_FILES: usize = 48;
+const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A table that was built and is not published yet.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub table: Table,
+    pub schema: SchemaRef,
+    /// All files of the table as it would be published.
+    pub files: Vec<DataFile>,
+    /// Those of them that this build wrote.
+    pub written: Vec<DataFile>,
+    /// Memory ran out at first, and a plan that spills was taken.
+    pub is_replanned: bool,
+}
+
+impl Candidate {
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(DataFile::rows).sum()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(DataFile::size).sum()
+    }
+}
+
+/// Builds a whole table.
+pub async fn build_table(workspace: &Workspace, model: &Model, table: &Table) -> Result<Candidate, TransformError> {
+    let plan = workspace.plan_model(model).await?;
+    let order = match &model.materialized {
+        Materialization::Incremental { day } => vec![ident(day).sort(true, false)],
+        _ => grain_order(model),
+    };
+    let plan = LogicalPlanBuilder::from(plan)
+        .sort(order)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| failed(model, error))?;
+    let (written, is_replanned) = write(workspace, model, table, &plan, None).await?;
+    Ok(Candidate {
+        table: table.clone(),
+        schema: arrow_schema(&model.columns),
+        files: written.clone(),
+        written,
+        is_replanned,
+    })
+}
+
+/// Builds some days of a table and keeps the others from `current`.
+///
+/// `workspace` must hold the inputs' rows of those days only.
+///
+/// # Errors
+/// [`TransformError::ForeignDay`] when the model gives a row of another day: its day is not the day of its inputs.
+pub async fn build_incremental(
+    workspace: &Workspace,
+    model: &Model,
+    day_column: &str,
+    table: &Table,
+    current: &[DataFile],
+    days: &BTreeSet<NaiveDate>,
+) -> Result<Candidate, TransformError> {
+    let schema = arrow_schema(&model.columns);
+    let small = |file: &&DataFile| file.size() < SMALL_FILE_BYTES;
+    let compact = current.iter().filter(small).count() > SMALL_FILES;
+    let (rewritten, kept): (Vec<DataFile>, Vec<DataFile>) = current
+        .iter()
+        .cloned()
+        .partition(|file| touches(file, day_column, days) || (compact && small(&file)));
+    let fresh = workspace.plan_model(model).await?;
+    let plan = combine(&fresh, table, &schema, &rewritten, day_column, days).map_err(|error| failed(model, error))?;
+    let guard = DayGuard { column: day_column.to_owned(), allowed: days.clone(), had: rewritten.clone() };
+    let (written, is_replanned) = write(workspace, model, table, &plan, Some(&guard)).await?;
+    let files = kept.into_iter().chain(written.iter().cloned()).collect();
+    Ok(Candidate { table: table.clone(), schema, files, written, is_replanned })
+}
+
+/// The new rows, and the rows of other days from files that must be rewritten, sorted by day.
+fn combine(
+    fresh: &LogicalPlan,
+    table: &Table,
+    schema: &SchemaRef,
+    rewritten: &[DataFile],
+    day_column: &str,
+    days: &BTreeSet<NaiveDate>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let mut plan = LogicalPlanBuilder::from(fresh.clone());
+    if !rewritten.is_empty() {
+        let files = FilesTable::new(table, schema, &[], rewritten)?;
+        let listed = days.iter().map(|day| lit(ScalarValue::Date32(Some(days_since_epoch(*day))))).collect();
+        let others = LogicalPlanBuilder::scan("kept", provider_as_source(Arc::new(files)), None)?
+            .filter(ident(day_column).in_list(listed, true))?
+            .build()?;
+        plan = plan.union(others)?;
+    }
+    plan.sort(vec![ident(day_column).sort(true, false)])?.build()
+}
+
+/// Whether a file may hold rows of one of these days.
+fn touches(file: &DataFile, day_column: &str, days: &BTreeSet<NaiveDate>) -> bool {
+    let bound = |value: Option<&serde_json::Value>| value?.as_str()?.parse::<NaiveDate>().ok();
+    match (bound(file.min_value(day_column)), bound(file.max_value(day_column))) {
+        (Some(min), Some(max)) => days.range(min..=max).next().is_some(),
+        _ => true,
+    }
+}
+
+/// Lets pass only rows of the days that are built, and of the days of the files that are rewritten.
+struct DayGuard {
+    column: String,
+    allowed: BTreeSet<NaiveDate>,
+    had: Vec<DataFile>,
+}
+
+impl DayGuard {
+    fn check(&self, model: &Model, batch: &RecordBatch) -> Result<(), TransformError> {
+        let Some(column) = batch.column_by_name(&self.column) else { return Ok(()) };
+        let Some(days) = column.as_any().downcast_ref::<Date32Array>() else { return Ok(()) };
+        for day in days.iter().flatten() {
+            let Some(day) = NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(day))) else {
+                continue;
+            };
+            let single = BTreeSet::from([day]);
+            if !self.allowed.contains(&day) && !self.had.iter().any(|file| touches(file, &self.column, &single)) {
+                return Err(TransformError::ForeignDay { model: model.name.to_string(), day: day.to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a plan into files; when memory runs out, once more with joins that spill and a single partition.
+async fn write(
+    workspace: &Workspace,
+    model: &Model,
+    table: &Table,
+    plan: &LogicalPlan,
+    guard: Option<&DayGuard>,
+) -> Result<(Vec<DataFile>, bool), TransformError> {
+    match attempt(workspace, model, table, plan, guard, false).await {
+        Err(TransformError::OutOfMemory { .. }) => {
+            tracing::warn!(model = %model.name, "memory ran out; planning again with joins that spill");
+            attempt(workspace, model, table, plan, guard, true).await.map(|files| (files, true))
+        }
+        outcome => outcome.map(|files| (files, false)),
+    }
+}
+
+async fn attempt(
+    workspace: &Workspace,
+    model: &Model,
+    table: &Table,
+    plan: &LogicalPlan,
+    guard: Option<&DayGuard>,
+    is_frugal: bool,
+) -> Result<Vec<DataFile>, TransformError> {
+    let mut state = workspace.context().state();
+    if is_frugal {
+        let options = state.config_mut().options_mut();
+        options.optimizer.prefer_hash_join = false;
+        options.execution.target_partitions = 1;
+    }
+    let mut stream = DataFrame::new(state, plan.clone()).execute_stream().await.map_err(|error| failed(model, error))?;
+    let schema = arrow_schema(&model.columns);
+    let mut writer = table.writer(schema.clone(), Vec::new());
+    let mut has_rows = false;
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(|error| failed(model, error))?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        let batch = batch.with_schema(schema.clone()).map_err(|error| failed(model, error.into()))?;
+        if let Some(guard) = guard {
+            guard.check(model, &batch)?;
+        }
+        has_rows = true;
+        writer.write(&batch).await?;
+    }
+    if has_rows { Ok(writer.close().await?) } else { Ok(Vec::new()) }
+}
+
+fn failed(model: &Model, error: DataFusionError) -> TransformError {
+    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        return TransformError::OutOfMemory { model: model.name.to_string(), source: Box::new(error) };
+    }
+    TransformError::engine(format!("model `{}` failed", model.name), error)
+}

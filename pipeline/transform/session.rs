@@ -1,0 +1,61 @@
+//! The one place that makes a DataFusion session.
+
+use std::sync::Arc;
+
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::TransformError;
+use super::functions;
+
+/// Resident memory can exceed the pool by 1.8 times, so the pool gets this share of the limit.
+const POOL_SHARE: f64 = 0.6;
+
+/// What a session may use.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// Bytes, for the whole process.
+    pub memory_limit: u64,
+    /// Query partitions; at least 1.
+    pub parallelism: usize,
+    /// The zone of business days.
+    pub timezone: chrono_tz::Tz,
+}
+
+/// Makes the memory pool and the spill folder that the sessions of one run share.
+pub(super) fn runtime(settings: &SessionSettings) -> Result<Arc<RuntimeEnv>, TransformError> {
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let pool_bytes = (settings.memory_limit as f64 * POOL_SHARE) as usize;
+    let largest = std::num::NonZeroUsize::MIN.saturating_add(4);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), largest);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
+        // A long-lived process must see new files: nothing here lists folders, and nothing may remember a listing.
+        .with_object_list_cache_limit(0)
+        .build_arc()
+        .map_err(|source| TransformError::engine("the query engine could not start", source))
+}
+
+/// Makes a session with this crate's functions, without tables.
+pub(super) fn session(settings: &SessionSettings, runtime: Arc<RuntimeEnv>) -> SessionContext {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.parallelism.max(1))
+        .with_information_schema(false)
+        .with_default_catalog_and_schema("lifecycle", "marts")
+        .with_create_default_catalog_and_schema(true);
+    let options = config.options_mut();
+    options.sql_parser.collect_spans = true;
+    // Text is Utf8 throughout: a fair pool spills sorts of string views badly, and Delta stores no views.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.optimizer.prefer_hash_join = true;
+    let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime).build();
+    let context = SessionContext::new_with_state(state);
+    functions::register(&context, settings.timezone);
+    context
+}

@@ -1,0 +1,320 @@
+//! The tables that models read and build in one run: a session in which every table has its qualified name.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use chrono::NaiveDate;
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::common::{JoinType, ScalarValue, TableReference};
+use datafusion::datasource::{MemTable, ViewTable, empty::EmptyTable, provider_as_source};
+use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident, lit};
+use datafusion::prelude::{DataFrame, SessionContext};
+
+use crate::config::{Model, ModelColumn, Seed, TableName};
+use crate::storage::{DataFile, Stores, Table};
+
+use super::columns::{arrow_schema, promised_columns};
+use super::files_table::FilesTable;
+use super::session::{self, SessionSettings};
+use super::{Bindings, TransformError, engine_words};
+
+/// A landed source as SQL sees it: rows that no newer version of their key replaces.
+#[derive(Debug, Clone)]
+pub struct LandedTable {
+    /// `None` where nothing was landed yet: the table is empty.
+    pub table: Option<Table>,
+    /// The contract's columns, then those that were added, `_object` and `_line`.
+    pub schema: SchemaRef,
+    pub rows: Vec<DataFile>,
+    pub superseded: Vec<DataFile>,
+}
+
+/// A mistake that planning a model found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanMistake {
+    pub model: TableName,
+    pub message: String,
+    /// Line and column in the SQL text, from 1.
+    pub place: Option<(usize, usize)>,
+    pub hint: Option<String>,
+}
+
+/// A session with tables, for one set of bindings.
+#[derive(Clone)]
+pub struct Workspace {
+    context: SessionContext,
+    runtime: Arc<RuntimeEnv>,
+    settings: SessionSettings,
+    bindings: Bindings,
+    stores: Stores,
+}
+
+impl Workspace {
+    pub fn new(settings: &SessionSettings, bindings: Bindings, stores: &Stores) -> Result<Self, TransformError> {
+        let runtime = session::runtime(settings)?;
+        Ok(Self::with_runtime(settings, bindings, stores, runtime))
+    }
+
+    fn with_runtime(
+        settings: &SessionSettings,
+        bindings: Bindings,
+        stores: &Stores,
+        runtime: Arc<RuntimeEnv>,
+    ) -> Self {
+        let context = session::session(settings, runtime.clone());
+        Self { context, runtime, settings: settings.clone(), bindings, stores: stores.clone() }
+    }
+
+    /// An empty workspace that shares this one's memory pool, spill folder and bindings.
+    pub fn sibling(&self) -> Self {
+        Self::with_runtime(&self.settings, self.bindings.clone(), &self.stores, self.runtime.clone())
+    }
+
+    pub(super) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    pub fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// Registers a landed source; with `days`, only its rows of those days (all rows where it has no event time).
+    pub fn add_landed(
+        &self,
+        name: &str,
+        landed: &LandedTable,
+        days: Option<&BTreeSet<NaiveDate>>,
+    ) -> Result<(), TransformError> {
+        let provider: Arc<dyn TableProvider> = match &landed.table {
+            None => Arc::new(EmptyTable::new(landed.schema.clone())),
+            Some(table) => {
+                self.open_store(table)?;
+                let plan = landed_plan(table, landed, days).map_err(|error| self.broken_table(name, error))?;
+                Arc::new(ViewTable::new(plan, None))
+            }
+        };
+        self.register(&TableName::new("landed", name), provider)
+    }
+
+    /// Registers a seed from its CSV text.
+    pub fn add_seed(&self, seed: &Seed) -> Result<(), TransformError> {
+        let name = TableName::new("seeds", &seed.name);
+        let schema = arrow_schema(&seed.columns);
+        let reader = arrow::csv::ReaderBuilder::new(schema.clone())
+            .with_header(true)
+            .build(seed.csv.as_bytes())
+            .map_err(|error| self.broken_table(&seed.name, error.into()))?;
+        let batches = reader
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| self.broken_table(&seed.name, error.into()))?;
+        let table =
+            MemTable::try_new(schema, vec![batches]).map_err(|error| self.broken_table(&seed.name, error))?;
+        self.register(&name, Arc::new(table))
+    }
+
+    /// Registers a table without rows.
+    pub fn add_empty(&self, name: &TableName, columns: &[ModelColumn]) -> Result<(), TransformError> {
+        self.register(name, Arc::new(EmptyTable::new(arrow_schema(columns))))
+    }
+
+    /// Registers any table that this crate's callers made, such as a batch in memory.
+    pub fn add_batches(
+        &self,
+        name: &TableName,
+        schema: SchemaRef,
+        batches: Vec<arrow::array::RecordBatch>,
+    ) -> Result<(), TransformError> {
+        let table = MemTable::try_new(schema, vec![batches])
+            .map_err(|error| self.broken_table(&name.to_string(), error))?;
+        self.register(name, Arc::new(table))
+    }
+
+    /// Registers files of a Delta table: a published version or a candidate.
+    pub fn add_files(
+        &self,
+        name: &TableName,
+        table: &Table,
+        schema: &SchemaRef,
+        partition_columns: &[String],
+        files: &[DataFile],
+    ) -> Result<(), TransformError> {
+        self.open_store(table)?;
+        let files = FilesTable::new(table, schema, partition_columns, files)
+            .map_err(|error| self.broken_table(&name.to_string(), error))?;
+        self.register(name, Arc::new(files))
+    }
+
+    /// Registers a table of another workspace under the same name.
+    pub async fn copy_table(&self, from: &Workspace, name: &TableName) -> Result<(), TransformError> {
+        let failed = |error| self.broken_table(&name.to_string(), error);
+        let reference = TableReference::partial(name.schema.as_str(), name.table.as_str());
+        let provider = from.context.table_provider(reference).await.map_err(failed)?;
+        self.register(name, provider)
+    }
+
+    /// Plans a model as a view over the tables that are registered so far.
+    pub async fn add_view(&self, model: &Model) -> Result<(), TransformError> {
+        let plan = self.plan_model(model).await?;
+        self.register(&model.name, Arc::new(ViewTable::new(plan, Some(model.sql.clone()))))
+    }
+
+    /// A query over the registered tables, with the bindings in the place of `$names`.
+    pub async fn query(&self, sql: &str) -> Result<DataFrame, DataFusionError> {
+        let plan = self.plan(sql).await?;
+        Ok(DataFrame::new(self.context.state(), plan))
+    }
+
+    async fn plan(&self, sql: &str) -> Result<LogicalPlan, DataFusionError> {
+        let state = self.context.state();
+        let dialect = state.config_options().sql_parser.dialect;
+        let mut statement = state.sql_to_statement(sql, &dialect)?;
+        self.bindings
+            .bind(&mut statement)
+            .map_err(|name| DataFusionError::Plan(format!("no parameter `${name}`")))?;
+        state.statement_to_plan(statement).await
+    }
+
+    /// The plan of a model's query, cast onto the columns that its YAML promises.
+    pub(super) async fn plan_model(&self, model: &Model) -> Result<LogicalPlan, TransformError> {
+        let failed = |error| TransformError::engine(format!("model `{}` cannot be planned", model.name), error);
+        let plan = self.plan(&model.sql).await.map_err(failed)?;
+        let expressions = match promised_columns(model, plan.schema().as_arrow()) {
+            Ok(expressions) => expressions,
+            Err(mistakes) => match mistakes.into_iter().next() {
+                Some(mistake) => return Err(mistake),
+                None => Vec::new(),
+            },
+        };
+        LogicalPlanBuilder::from(plan).project(expressions).and_then(LogicalPlanBuilder::build).map_err(failed)
+    }
+
+    /// Plans a model without running it: all its mistakes, none where it is sound.
+    ///
+    /// It becomes a table with its promised columns either way, so that mistakes do not multiply downstream.
+    pub async fn validate_model(&self, model: &Model) -> Result<Vec<PlanMistake>, TransformError> {
+        let mistakes = match self.plan(&model.sql).await {
+            Err(error) => vec![engine_mistake(model, &error)],
+            Ok(plan) => match promised_columns(model, plan.schema().as_arrow()) {
+                Ok(_) => match self.context.state().optimize(&plan) {
+                    Ok(_) => Vec::new(),
+                    Err(error) => vec![engine_mistake(model, &error)],
+                },
+                Err(mistakes) => mistakes.iter().map(|mistake| column_mistake(model, mistake)).collect(),
+            },
+        };
+        self.add_empty(&model.name, &model.columns)?;
+        Ok(mistakes)
+    }
+
+    /// Plans any SQL without running it; the error is the engine's words and its place.
+    pub async fn validate_query(&self, sql: &str) -> Option<(String, Option<(usize, usize)>)> {
+        match self.plan(sql).await {
+            Ok(plan) => self.context.state().optimize(&plan).err().map(|error| describe(&error)),
+            Err(error) => Some(describe(&error)),
+        }
+    }
+
+    fn register(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<(), TransformError> {
+        let failed = |error| TransformError::engine(format!("table `{name}` cannot be registered"), error);
+        let catalog = self
+            .context
+            .catalog("lifecycle")
+            .ok_or_else(|| failed(DataFusionError::Internal("no catalog".to_owned())))?;
+        let schema = match catalog.schema(&name.schema) {
+            Some(schema) => schema,
+            None => {
+                let schema: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+                catalog.register_schema(&name.schema, schema.clone()).map_err(failed)?;
+                schema
+            }
+        };
+        schema.deregister_table(&name.table).map_err(failed)?;
+        schema.register_table(name.table.clone(), provider).map_err(failed)?;
+        Ok(())
+    }
+
+    fn open_store(&self, table: &Table) -> Result<(), TransformError> {
+        let (store, _) = self.stores.open(table.url())?;
+        let mut base = table.url().clone();
+        base.set_path("/");
+        self.context.register_object_store(&base, store);
+        Ok(())
+    }
+
+    fn broken_table(&self, name: &str, error: DataFusionError) -> TransformError {
+        TransformError::engine(format!("table `{name}` cannot be read"), error)
+    }
+}
+
+/// Rows minus superseded rows, of the wanted days, in the columns that SQL sees.
+fn landed_plan(
+    table: &Table,
+    landed: &LandedTable,
+    days: Option<&BTreeSet<NaiveDate>>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let mut stored: Vec<Field> = landed.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+    stored.push(Field::new("_day", DataType::Date32, true));
+    let stored = Arc::new(Schema::new(stored));
+    let rows = FilesTable::new(table, &stored, &[], &landed.rows)?;
+    let mut plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(rows)), None)?;
+    if let Some(filter) = days.and_then(day_filter) {
+        plan = plan.filter(filter)?;
+    }
+    if !landed.superseded.is_empty() {
+        let position = Arc::new(Schema::new(vec![
+            Field::new("_object", DataType::Utf8, true),
+            Field::new("_line", DataType::Int64, true),
+        ]));
+        let superseded = FilesTable::new(table, &position, &[], &landed.superseded)?;
+        let superseded =
+            LogicalPlanBuilder::scan("superseded", provider_as_source(Arc::new(superseded)), None)?.build()?;
+        let on = |side: &str| -> Vec<datafusion::common::Column> {
+            ["_object", "_line"]
+                .iter()
+                .map(|name| datafusion::common::Column::new(Some(TableReference::bare(side)), *name))
+                .collect()
+        };
+        plan = plan.join(superseded, JoinType::LeftAnti, (on("rows"), on("superseded")), None)?;
+    }
+    let columns: Vec<Expr> = landed.schema.fields().iter().map(|field| ident(field.name())).collect();
+    plan.project(columns)?.build()
+}
+
+/// Rows of the given days, and those without a day; the range lets whole files be skipped.
+fn day_filter(days: &BTreeSet<NaiveDate>) -> Option<Expr> {
+    let date = |day: &NaiveDate| lit(ScalarValue::Date32(Some(days_since_epoch(*day))));
+    let (first, last) = (days.first()?, days.last()?);
+    let range = ident("_day").between(date(first), date(last));
+    let listed = ident("_day").in_list(days.iter().map(date).collect(), false);
+    Some(range.and(listed).or(ident("_day").is_null()))
+}
+
+pub(super) fn days_since_epoch(day: NaiveDate) -> i32 {
+    let days = (day - NaiveDate::default()).num_days();
+    i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
+}
+
+fn engine_mistake(model: &Model, error: &DataFusionError) -> PlanMistake {
+    let (message, place) = describe(error);
+    PlanMistake { model: model.name.clone(), message, place, hint: None }
+}
+
+fn describe(error: &DataFusionError) -> (String, Option<(usize, usize)>) {
+    let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
+        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        (at(span.start.line), at(span.start.column))
+    });
+    (engine_words(error), place)
+}
+
+fn column_mistake(model: &Model, mistake: &TransformError) -> PlanMistake {
+    PlanMistake {
+        model: model.name.clone(),
+        message: mistake.to_string(),
+        place: None,
+        hint: Some("the query's columns and those of its YAML must be the same, by name and type".to_owned()),
+    }
+}

@@ -1,0 +1,20 @@
+-- A buyer's purchase history as the models of customer value take it: times in
+-- weeks, purchases of one day as one.
+with buyers as (
+    select * from intermediate.buyers
+),
+
+final as (
+    select
+        customer_id,
+        purchase_days - 1 as frequency,
+        days_between(first_purchase_on, last_purchase_on) / 7.0 as recency,
+        days_between(first_purchase_on, $as_of) / 7.0 as age,
+        case
+            when purchase_days > 1
+                then cast(repeat_revenue as double) / (purchase_days - 1)
+        end as monetary
+    from buyers
+)
+
+select * from final

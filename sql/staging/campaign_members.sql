@@ -1,0 +1,11 @@
+-- Who was drawn for a campaign, and for which arm.
+with draws as (
+    select * from landed.campaign_members
+)
+
+select
+    campaign_code as campaign_id,
+    customer_no as customer_id,
+    drawn_at as assigned_at,
+    arm
+from draws

@@ -1,0 +1,14 @@
+-- Answers to surveys.
+with responses as (
+    select * from landed.surveys
+)
+
+select
+    response_id as survey_id,
+    customer_no as customer_id,
+    answered_at as responded_at,
+    survey as kind,
+    score,
+    reason,
+    touchpoint
+from responses
