@@ -255,7 +255,7 @@ pub(super) struct TextObject {
 
 enum Sink {
     Plain(BufWriter<File>),
-    Packed(GzEncoder<BufWriter<File>>),
+    Packed(Box<GzEncoder<BufWriter<File>>>),
 }
 
 const BUFFER_BYTES: usize = 1 << 16;
@@ -265,7 +265,10 @@ impl TextObject {
         let file = BufWriter::new(file);
         // No time and no system in the header: the same rows are the same bytes.
         let sink = match is_gzip {
-            true => Sink::Packed(GzBuilder::new().mtime(0).operating_system(255).write(file, Compression::default())),
+            true => {
+                let header = GzBuilder::new().mtime(0).operating_system(255);
+                Sink::Packed(Box::new(header.write(file, Compression::default())))
+            }
             false => Sink::Plain(file),
         };
         Self { buffer: String::new(), sink }
