@@ -149,7 +149,7 @@ impl Builder<'_> {
         if days.is_empty() {
             return Ok(kept);
         }
-        let workspace = self.workspace.sibling();
+        let workspace = self.workspace.sibling()?;
         self.register_inputs_in(&workspace, Some(days))?;
         let needed: BTreeSet<TableName> =
             self.graph.with_upstream(std::slice::from_ref(&model.name)).into_iter().collect();

@@ -7,7 +7,7 @@ use crate::land::{
     LandError, LandingPlan, LandingReport, LandingRequest, Progress as LandingProgress, ProgressListener, Reland,
     Sizes, land, plan_landing,
 };
-use crate::progress::{Progress as _, Silent, StageProgress};
+use crate::progress::{Silent, StageProgress};
 use crate::state::SourceRecord;
 use crate::storage::Table;
 

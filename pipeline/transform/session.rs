@@ -41,7 +41,10 @@ pub(super) fn runtime(settings: &SessionSettings) -> Result<Arc<RuntimeEnv>, Tra
 }
 
 /// Makes a session with this crate's functions, without tables.
-pub(super) fn session(settings: &SessionSettings, runtime: Arc<RuntimeEnv>) -> SessionContext {
+pub(super) fn session(
+    settings: &SessionSettings,
+    runtime: Arc<RuntimeEnv>,
+) -> Result<SessionContext, TransformError> {
     let mut config = SessionConfig::new()
         .with_target_partitions(settings.parallelism.max(1))
         .with_information_schema(false)
@@ -55,7 +58,8 @@ pub(super) fn session(settings: &SessionSettings, runtime: Arc<RuntimeEnv>) -> S
     options.execution.time_zone = Some("UTC".to_owned());
     options.optimizer.prefer_hash_join = true;
     let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime).build();
-    let context = SessionContext::new_with_state(state);
-    functions::register(&context, settings.timezone);
-    context
+    let mut context = SessionContext::new_with_state(state);
+    functions::register(&mut context, settings.timezone)
+        .map_err(|source| TransformError::engine("the functions could not be registered", source))?;
+    Ok(context)
 }

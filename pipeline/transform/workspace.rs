@@ -55,7 +55,7 @@ pub struct Workspace {
 impl Workspace {
     pub fn new(settings: &SessionSettings, bindings: Bindings, stores: &Stores) -> Result<Self, TransformError> {
         let runtime = session::runtime(settings)?;
-        Ok(Self::with_runtime(settings, bindings, stores, runtime))
+        Self::with_runtime(settings, bindings, stores, runtime)
     }
 
     fn with_runtime(
@@ -63,13 +63,13 @@ impl Workspace {
         bindings: Bindings,
         stores: &Stores,
         runtime: Arc<RuntimeEnv>,
-    ) -> Self {
-        let context = session::session(settings, runtime.clone());
-        Self { context, runtime, settings: settings.clone(), bindings, stores: stores.clone() }
+    ) -> Result<Self, TransformError> {
+        let context = session::session(settings, runtime.clone())?;
+        Ok(Self { context, runtime, settings: settings.clone(), bindings, stores: stores.clone() })
     }
 
     /// An empty workspace that shares this one's memory pool, spill folder and bindings.
-    pub fn sibling(&self) -> Self {
+    pub fn sibling(&self) -> Result<Self, TransformError> {
         Self::with_runtime(&self.settings, self.bindings.clone(), &self.stores, self.runtime.clone())
     }
 

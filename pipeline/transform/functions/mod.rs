@@ -1,4 +1,58 @@
-//! The functions that SQL models call and DataFusion does not have: one file each.
+//! The functions that SQL models call and DataFusion does not have.
+//!
+//! A file per function or small family holds what SQL sees: names, types, nulls. The mathematics is in [`models`], free of
+//! DataFusion. To add one: write its file, and name it in [`scalar_functions`] or [`aggregate_functions`].
 
-/// Registers every function of this module with a session.
-pub fn register(_context: &datafusion::prelude::SessionContext, _zone: chrono_tz::Tz) {}
+pub mod models;
+
+mod aggregate;
+mod arguments;
+mod bgnbd_fit;
+mod bgnbd_predictions;
+mod business_time;
+mod calendar;
+mod components;
+mod fitted;
+mod gamma_gamma_expected_value;
+mod gamma_gamma_fit;
+mod round_cents;
+mod scalar;
+mod tally;
+mod zone_offsets;
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+/// Registers every function with a session; business days are days in `zone`.
+pub fn register(registry: &mut dyn FunctionRegistry, zone: chrono_tz::Tz) -> Result<()> {
+    for function in scalar_functions(zone) {
+        registry.register_udf(Arc::new(function))?;
+    }
+    for function in aggregate_functions() {
+        registry.register_udaf(Arc::new(function))?;
+    }
+    Ok(())
+}
+
+/// Returns the functions of one row.
+pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
+    let mut functions = business_time::functions(zone);
+    functions.extend(calendar::functions());
+    functions.push(round_cents::function());
+    functions.extend(bgnbd_predictions::functions());
+    functions.push(gamma_gamma_expected_value::function());
+    functions
+}
+
+/// Returns the functions of many rows.
+pub fn aggregate_functions() -> Vec<AggregateUDF> {
+    vec![
+        bgnbd_fit::function(),
+        gamma_gamma_fit::function(),
+        components::connected_components(),
+        components::strong_components(),
+    ]
+}

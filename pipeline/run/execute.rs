@@ -1,0 +1,335 @@
+//! One run, from lease to record.
+
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use crate::check::{Finding, Outcome, check_row_count, check_table};
+use crate::config::Project;
+use crate::land::LandingReport;
+use crate::plan::{Action, ModelStep, RunPlan};
+use crate::state::{
+    CheckRecord, CheckStatus, RunFinish, RunOutcome, RunStart, SourceRecord, State, TableAction, TableRecord,
+};
+use crate::storage::Release;
+use crate::transform::{Bindings, Workspace};
+
+use super::build::{BuiltTable, Builder, landed_tables, sweep, with_tables};
+use super::landing::land_source;
+use super::lease::HeldLease;
+use super::prepare::{Prepared, find_job, plan_after_landing, prepare};
+use super::release::{Publication, publish};
+use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
+
+/// What a run did.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    pub run_id: String,
+    pub plan: RunPlan,
+    pub landings: Vec<LandingReport>,
+    pub tables: Vec<TableReport>,
+    pub findings: Vec<Finding>,
+    /// `None` where there was nothing to do.
+    pub release: Option<Release>,
+    pub seconds: f64,
+}
+
+/// What a run did with one table.
+#[derive(Debug, Clone)]
+pub struct TableReport {
+    pub step: ModelStep,
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
+    pub seconds: f64,
+    /// The version that was published.
+    pub version: Option<u64>,
+    pub is_replanned: bool,
+}
+
+/// What a run has done so far, to be recorded however it ends.
+#[derive(Default)]
+struct Progressed {
+    sources: Vec<SourceRecord>,
+    landings: Vec<LandingReport>,
+    tables: Vec<TableReport>,
+    findings: Vec<Finding>,
+}
+
+/// Runs a job for one day.
+///
+/// # Errors
+/// The published tables are as they were; what had landed stays landed. The end of the run is recorded either way.
+pub async fn run_job(
+    project: &Project,
+    state: &State,
+    surroundings: &Surroundings,
+    request: &RunRequest,
+) -> Result<RunReport, RunError> {
+    let started = Instant::now();
+    find_job(project, &request.job)?;
+    let lease = HeldLease::take(state, &request.job, &surroundings.clock).await?;
+    let run_id = Uuid::now_v7().to_string();
+    let start = RunStart {
+        run_id: run_id.clone(),
+        job: request.job.clone(),
+        as_of: request.as_of,
+        trigger: request.trigger,
+        environment: project.environment.name.clone(),
+        started_at: (surroundings.clock)(),
+        lease: lease.lease.clone(),
+        backfill_id: request.backfill_id.clone(),
+    };
+    let outcome = match state.start_run(&start).await {
+        Ok(()) => {
+            let mut done = Progressed::default();
+            let outcome = work(project, surroundings, request, &lease, &run_id, &mut done).await;
+            record(state, surroundings, &run_id, &done, &outcome).await?;
+            outcome.map(|(plan, release)| RunReport {
+                run_id,
+                plan,
+                landings: done.landings,
+                tables: done.tables,
+                findings: done.findings,
+                release,
+                seconds: started.elapsed().as_secs_f64(),
+            })
+        }
+        Err(error) => Err(error.into()),
+    };
+    let given_back = lease.give_back().await;
+    let report = outcome?;
+    given_back?;
+    Ok(report)
+}
+
+type Worked = (RunPlan, Option<Release>);
+
+async fn work(
+    project: &Project,
+    surroundings: &Surroundings,
+    request: &RunRequest,
+    lease: &HeldLease,
+    run_id: &str,
+    done: &mut Progressed,
+) -> Result<Worked, RunError> {
+    let prepared = prepare(project, surroundings, request).await?;
+    if prepared.plan.has_nothing_to_do() {
+        done.tables = prepared.plan.models.iter().map(kept_report).collect();
+        return Ok((prepared.plan, None));
+    }
+    land_sources(project, surroundings, &prepared, run_id, done).await?;
+    let plan = plan_after_landing(project, surroundings, request, &prepared).await?;
+    let warehouse = warehouse(project, &surroundings.stores);
+    let job = find_job(project, &request.job)?;
+    let bindings = Bindings::new(request.as_of, &prepared.parameters);
+    let workspace = Workspace::new(&session_settings(project), bindings, &surroundings.stores)?;
+    let mut resting = Vec::new();
+    for source in &job.sources {
+        if !prepared.sources.iter().any(|prepared| prepared.source.name == source.name) {
+            resting.push((source, warehouse.table("landed", &source.name)?));
+        }
+    }
+    let (landed, versions) = landed_tables(with_tables(&prepared.sources).chain(resting)).await?;
+    let builder = Builder {
+        project,
+        graph: &prepared.graph,
+        warehouse: &warehouse,
+        current: prepared.current.as_ref(),
+        workspace: &workspace,
+        landed,
+    };
+    let mut built = Vec::new();
+    let outcome = build_and_check(&builder, surroundings, &plan, &prepared, done, &mut built).await;
+    if let Err(error) = outcome {
+        sweep(&built, |_| false).await;
+        return Err(error);
+    }
+    lease.require().await?;
+    let publication = Publication {
+        project,
+        warehouse: &warehouse,
+        job,
+        run_id,
+        as_of: request.as_of,
+        current: prepared.current.as_ref(),
+        built: &built,
+        landed: versions,
+        now: (surroundings.clock)(),
+    };
+    let release = publish(&publication, lease, surroundings).await?;
+    for table in &mut done.tables {
+        if table.step.publishes && table.step.action.is_build() {
+            let released = release.tables.get(&table.step.model.to_string());
+            table.version = released.map(|released| released.version);
+        }
+    }
+    sweep(&built, |built| built.step.publishes).await;
+    Ok((plan, Some(release)))
+}
+
+async fn land_sources(
+    project: &Project,
+    surroundings: &Surroundings,
+    prepared: &Prepared,
+    run_id: &str,
+    done: &mut Progressed,
+) -> Result<(), RunError> {
+    for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
+        let (report, record) =
+            interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) }).await?;
+        tracing::info!(source = %report.source, objects = report.objects.len(), landed = report.landed(), rejected = report.rejected(), "landed");
+        done.landings.push(report);
+        done.sources.push(record);
+    }
+    Ok(())
+}
+
+fn needs_landing(source: &super::prepare::PreparedSource) -> bool {
+    source.landing.diff.objects() > 0
+}
+
+async fn build_and_check(
+    builder: &Builder<'_>,
+    surroundings: &Surroundings,
+    plan: &RunPlan,
+    prepared: &Prepared,
+    done: &mut Progressed,
+    built: &mut Vec<BuiltTable>,
+) -> Result<(), RunError> {
+    builder.register_inputs()?;
+    let builds = plan.models.iter().filter(|step| step.action.is_build()).count();
+    let stage = surroundings.progress.start("building", Some(builds as u64));
+    for step in &plan.models {
+        stage.message(&step.model.to_string());
+        let table = interruptible(surroundings, builder.build(step, plan)).await?;
+        if step.action.is_build() {
+            stage.advance(1);
+            tracing::info!(model = %step.model, seconds = table.seconds, "built");
+        }
+        if !matches!(step.action, Action::View | Action::Empty) {
+            done.tables.push(table_report(&table));
+        }
+        built.push(table);
+    }
+    stage.finish();
+    let stage = surroundings.progress.start("checking", Some(builds as u64));
+    for table in built.iter().filter(|table| table.step.action.is_build()) {
+        if let Some(model) = builder.project.models.get(&table.step.model) {
+            stage.message(&table.step.model.to_string());
+            let findings =
+                interruptible(surroundings, async { Ok(check_table(builder.workspace, model).await) }).await?;
+            done.findings.extend(findings);
+            if let Some(before) = rows_before(prepared, table) {
+                let now = table.candidate.as_ref().map_or(0, crate::transform::Candidate::rows);
+                done.findings.push(check_row_count(model, before, now));
+            }
+            stage.advance(1);
+        }
+    }
+    stage.finish();
+    let stopping: Vec<Finding> = done.findings.iter().filter(|finding| finding.stops_release()).cloned().collect();
+    if stopping.is_empty() { Ok(()) } else { Err(RunError::Checks(stopping)) }
+}
+
+fn rows_before(prepared: &Prepared, table: &BuiltTable) -> Option<u64> {
+    let release = prepared.current.as_ref()?;
+    if !table.step.publishes {
+        return None;
+    }
+    release.tables.get(&table.step.model.to_string()).map(|released| released.rows)
+}
+
+/// Drops the work when the process is asked to stop.
+async fn interruptible<T>(
+    surroundings: &Surroundings,
+    work: impl Future<Output = Result<T, RunError>>,
+) -> Result<T, RunError> {
+    let mut interrupt = surroundings.interrupt.clone();
+    tokio::select! {
+        result = work => result,
+        () = interrupt.interrupted() => Err(RunError::Interrupted),
+    }
+}
+
+fn table_report(built: &BuiltTable) -> TableReport {
+    TableReport {
+        step: built.step.clone(),
+        rows: built.candidate.as_ref().map(crate::transform::Candidate::rows),
+        bytes: built.candidate.as_ref().map(crate::transform::Candidate::bytes),
+        seconds: built.seconds,
+        version: None,
+        is_replanned: built.candidate.as_ref().is_some_and(|candidate| candidate.is_replanned),
+    }
+}
+
+fn kept_report(step: &ModelStep) -> TableReport {
+    TableReport { step: step.clone(), rows: None, bytes: None, seconds: 0.0, version: None, is_replanned: false }
+}
+
+async fn record(
+    state: &State,
+    surroundings: &Surroundings,
+    run_id: &str,
+    done: &Progressed,
+    outcome: &Result<Worked, RunError>,
+) -> Result<(), RunError> {
+    state.record_sources(run_id, &done.sources).await?;
+    state.record_tables(run_id, &done.tables.iter().map(table_record).collect::<Vec<_>>()).await?;
+    state.record_checks(run_id, &done.findings.iter().map(check_record).collect::<Vec<_>>()).await?;
+    let (run_outcome, message, release) = match outcome {
+        Ok((_, Some(release))) => (RunOutcome::Succeeded, None, Some(release.number)),
+        Ok((_, None)) => {
+            (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None)
+        }
+        Err(error @ RunError::Checks(_)) => (RunOutcome::ChecksFailed, Some(error.to_string()), None),
+        Err(error @ RunError::Interrupted) => (RunOutcome::Interrupted, Some(error.to_string()), None),
+        Err(error) => (RunOutcome::Failed, Some(chain(error)), None),
+    };
+    let finish = RunFinish { outcome: run_outcome, finished_at: (surroundings.clock)(), message, release };
+    state.finish_run(run_id, &finish).await?;
+    Ok(())
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+fn table_record(table: &TableReport) -> TableRecord {
+    TableRecord {
+        table: table.step.model.to_string(),
+        action: if table.step.action.is_build() { TableAction::Built } else { TableAction::Skipped },
+        reason: table.step.reason.clone(),
+        rows: table.rows,
+        bytes: table.bytes,
+        seconds: table.seconds,
+        version: table.version,
+    }
+}
+
+fn check_record(finding: &Finding) -> CheckRecord {
+    let (status, bad_rows, sample) = match &finding.outcome {
+        Outcome::Passed => (CheckStatus::Passed, 0, None),
+        Outcome::BadRows { count, sample } => (CheckStatus::Failed, *count, Some(sample.clone())),
+        Outcome::Broken { message } => (CheckStatus::Error, 0, Some(message.clone())),
+    };
+    CheckRecord {
+        table: finding.table.clone(),
+        check: finding.check.clone(),
+        severity: finding.severity,
+        status,
+        bad_rows,
+        sample,
+        seconds: finding.seconds,
+    }
+}
+

@@ -1,0 +1,181 @@
+//! Publishes what was built: commits, histories, the record, exports; and rollback.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
+
+use crate::config::{Job, Project, TableName};
+use crate::publish::{ExportRequest, HistoryRequest, PublishError, rollback, set_files, write_exports, write_history};
+use crate::state::State;
+use crate::storage::{Release, ReleasedTable, Snapshot, Warehouse};
+
+use super::build::BuiltTable;
+use super::lease::HeldLease;
+use super::{RunError, Surroundings, warehouse};
+
+/// What is to be published.
+pub(super) struct Publication<'a> {
+    pub project: &'a Project,
+    pub warehouse: &'a Warehouse,
+    pub job: &'a Job,
+    pub run_id: &'a str,
+    pub as_of: NaiveDate,
+    pub current: Option<&'a Release>,
+    pub built: &'a [BuiltTable],
+    pub landed: BTreeMap<String, u64>,
+    pub now: DateTime<Utc>,
+}
+
+/// Commits every table, then the record that makes them one release, then the exports.
+pub(super) async fn publish(
+    publication: &Publication<'_>,
+    lease: &HeldLease,
+    surroundings: &Surroundings,
+) -> Result<Release, RunError> {
+    let mut tables: BTreeMap<String, ReleasedTable> =
+        publication.current.map(|release| release.tables.clone()).unwrap_or_default();
+    let stage = surroundings.progress.start("publishing", Some(publication.built.len() as u64));
+    for built in publication.built {
+        stage.message(&built.step.model.to_string());
+        if built.step.publishes && (built.step.action.is_build()) {
+            let released = commit(publication, built).await?;
+            tables.insert(built.step.model.to_string(), released);
+        }
+        if built.step.writes_history {
+            let (name, released) = history(publication, built).await?;
+            tables.insert(name, released);
+        }
+        stage.advance(1);
+    }
+    let number = publication.current.map_or(1, |release| release.number + 1);
+    let as_of = publication.current.map_or(publication.as_of, |release| release.as_of.max(publication.as_of));
+    let release = Release {
+        number,
+        job: publication.job.name.clone(),
+        run_id: publication.run_id.to_owned(),
+        as_of,
+        created_at: publication.now,
+        rollback_of: None,
+        tables,
+        landed: publication.landed.clone(),
+    };
+    // A process that slept through its lease must not name a release.
+    lease.require().await?;
+    publication.warehouse.create_release(&release).await.map_err(|source| PublishError::Record {
+        job: release.job.clone(),
+        number,
+        source,
+    })?;
+    export(publication).await?;
+    stage.finish();
+    Ok(release)
+}
+
+async fn commit(publication: &Publication<'_>, built: &BuiltTable) -> Result<ReleasedTable, RunError> {
+    let name = &built.step.model;
+    let failed = |source| PublishError::Commit { table: name.to_string(), source };
+    let Some(candidate) = &built.candidate else {
+        return Err(RunError::NothingPublished { job: publication.job.name.clone() });
+    };
+    let description = description(publication.project, name);
+    let snapshot =
+        set_files(&candidate.table, &candidate.schema, &[], &candidate.files, Some(&description), publication.run_id)
+            .await
+            .map_err(failed)?;
+    Ok(released(publication, built, &snapshot))
+}
+
+async fn history(publication: &Publication<'_>, built: &BuiltTable) -> Result<(String, ReleasedTable), RunError> {
+    let name = TableName::new(&built.step.model.schema, format!("{}_history", built.step.model.table));
+    let failed = |source| PublishError::Commit { table: name.to_string(), source };
+    let (Some(candidate), Some(model)) = (&built.candidate, publication.project.models.get(&built.step.model)) else {
+        return Err(RunError::NothingPublished { job: publication.job.name.clone() });
+    };
+    let history_table = publication.warehouse.table(&name.schema, &name.table)?;
+    let request = HistoryRequest {
+        history_table: &history_table,
+        keeps: model.history,
+        as_of: publication.as_of,
+        table: &candidate.table,
+        schema: &candidate.schema,
+        files: &candidate.files,
+        description: &model.description,
+        run_id: publication.run_id,
+    };
+    let snapshot = write_history(&request).await.map_err(failed)?;
+    Ok((name.to_string(), released(publication, built, &snapshot)))
+}
+
+fn released(publication: &Publication<'_>, built: &BuiltTable, snapshot: &Snapshot) -> ReleasedTable {
+    let fingerprint = &built.step.fingerprint;
+    ReleasedTable {
+        version: snapshot.version,
+        rows: snapshot.files.iter().map(crate::storage::DataFile::rows).sum(),
+        bytes: snapshot.files.iter().map(crate::storage::DataFile::size).sum(),
+        fingerprint: fingerprint.whole.clone(),
+        definition: fingerprint.definition.clone(),
+        landed: fingerprint
+            .sources
+            .iter()
+            .filter_map(|source| publication.landed.get(source).map(|version| (source.clone(), *version)))
+            .collect(),
+    }
+}
+
+fn description(project: &Project, name: &TableName) -> String {
+    project.models.get(name).map(|model| model.description.trim().to_owned()).unwrap_or_default()
+}
+
+/// Exports follow the release: the marts that this run published.
+async fn export(publication: &Publication<'_>) -> Result<(), RunError> {
+    for built in publication.built {
+        let is_mart = built.step.model.schema == "marts";
+        if let (true, true, true, Some(candidate)) =
+            (is_mart, built.step.publishes, built.step.action.is_build(), &built.candidate)
+        {
+            let request = ExportRequest {
+                job: &publication.job.name,
+                name: &built.step.model.table,
+                table: &candidate.table,
+                schema: &candidate.schema,
+                files: &candidate.files,
+            };
+            write_exports(publication.warehouse, &request, &publication.job.exports).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Publishes an earlier release of a job again; without a number, the one before the current.
+pub async fn rollback_job(
+    project: &Project,
+    state: &State,
+    surroundings: &Surroundings,
+    job: &str,
+    number: Option<u64>,
+) -> Result<Release, RunError> {
+    super::prepare::find_job(project, job)?;
+    let lease = HeldLease::take(state, job, &surroundings.clock).await?;
+    let outcome = roll_back(project, surroundings, &lease, job, number).await;
+    lease.give_back().await?;
+    outcome
+}
+
+async fn roll_back(
+    project: &Project,
+    surroundings: &Surroundings,
+    lease: &HeldLease,
+    job: &str,
+    number: Option<u64>,
+) -> Result<Release, RunError> {
+    let warehouse = warehouse(project, &surroundings.stores);
+    let current = warehouse
+        .current_release(job)
+        .await?
+        .ok_or_else(|| RunError::NothingPublished { job: job.to_owned() })?;
+    let number = number.unwrap_or(current.number.saturating_sub(1));
+    lease.require().await?;
+    let run_id = Uuid::now_v7().to_string();
+    Ok(rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?)
+}
