@@ -55,10 +55,13 @@ pub async fn build_table(workspace: &Workspace, model: &Model, table: &Table) ->
         Materialization::Incremental { day } => vec![ident(day).sort(true, false)],
         _ => grain_order(model),
     };
-    let plan = LogicalPlanBuilder::from(plan)
-        .sort(order)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(|error| failed(model, error))?;
+    // One row has no order, and the optimizer fails on a sort of it.
+    let plan = if order.is_empty() || plan.max_rows() == Some(1) {
+        plan
+    } else {
+        let sorted = LogicalPlanBuilder::from(plan).sort(order).and_then(LogicalPlanBuilder::build);
+        sorted.map_err(|error| failed(model, error))?
+    };
     let (written, is_replanned) = write(workspace, model, table, &plan, None).await?;
     Ok(Candidate {
         table: table.clone(),

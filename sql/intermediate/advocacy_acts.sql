@@ -5,7 +5,7 @@ with cut_days as (
 ),
 
 referrals as (
-    select * from intermediate.referrals
+    select * from intermediate.referral_outcomes
 ),
 
 survey_responses as (

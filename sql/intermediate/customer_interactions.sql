@@ -15,6 +15,7 @@ final as (
     select
         coalesce(identity_members.customer_id, interaction_days.customer_id)
             as customer_id,
+        interaction_days.customer_id as landed_id,
         interaction_days.day,
         interaction_days.direction,
         interaction_days.channel,

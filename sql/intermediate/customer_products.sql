@@ -16,6 +16,7 @@ final as (
     select
         coalesce(identity_members.customer_id, product_days.customer_id)
             as customer_id,
+        product_days.customer_id as landed_id,
         product_days.day,
         product_days.product_id,
         coalesce(products.category, product_days.product_id) as item,

@@ -1,7 +1,7 @@
 -- What marketing spent on each customer, item by item: their share of
 -- campaigns, and the rewards for their referrals, valid or not.
 with campaign_members as (
-    select * from intermediate.campaign_members
+    select * from intermediate.memberships
 ),
 
 referral_links as (

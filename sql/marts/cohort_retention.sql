@@ -1,7 +1,7 @@
 -- How many of those who first bought in a month come back, and what they are
 -- worth: by calendar months, and by 30 days since each one's first purchase.
 with customers as (
-    select * from intermediate.customers
+    select * from intermediate.known_customers
 ),
 
 buyers as (

@@ -65,6 +65,26 @@ historic as (
     left join spent on buyers.customer_id = spent.customer_id
 ),
 
+models as (
+    select
+        named_struct(
+            'r', bgnbd_r,
+            'alpha', bgnbd_alpha,
+            'purchase_rate', bgnbd_purchase_rate,
+            'a', bgnbd_a,
+            'b', bgnbd_b,
+            'dropout_probability', bgnbd_dropout_probability
+        ) as bgnbd,
+        named_struct(
+            'p', gamma_gamma_p,
+            'q', gamma_gamma_q,
+            'v', gamma_gamma_v,
+            'mean_value', gamma_gamma_mean_value
+        ) as gamma_gamma,
+        margin_rate
+    from clv_fit
+),
+
 -- Predictions from the models that were fitted over everyone here. Who has no
 -- repeat purchase with a value gets the population's mean value.
 predictions as (
@@ -75,50 +95,36 @@ predictions as (
         clv_inputs.age,
         clv_inputs.monetary,
         bgnbd_p_alive(
-            clv_fit.bgnbd_r,
-            clv_fit.bgnbd_alpha,
-            clv_fit.bgnbd_a,
-            clv_fit.bgnbd_b,
-            cast(clv_inputs.frequency as double),
+            models.bgnbd,
+            clv_inputs.frequency,
             clv_inputs.recency,
             clv_inputs.age
         ) as p_alive,
         bgnbd_expected_purchases(
-            clv_fit.bgnbd_r,
-            clv_fit.bgnbd_alpha,
-            clv_fit.bgnbd_a,
-            clv_fit.bgnbd_b,
-            cast(clv_inputs.frequency as double),
+            models.bgnbd,
+            clv_inputs.frequency,
             clv_inputs.recency,
             clv_inputs.age,
             $clv_horizon_days / 7.0
         ) as expected_purchases,
         bgnbd_discounted_purchases(
-            clv_fit.bgnbd_r,
-            clv_fit.bgnbd_alpha,
-            clv_fit.bgnbd_a,
-            clv_fit.bgnbd_b,
-            cast(clv_inputs.frequency as double),
+            models.bgnbd,
+            clv_inputs.frequency,
             clv_inputs.recency,
             clv_inputs.age,
-            cast($clv_horizon_days as double),
+            $clv_horizon_days,
             $clv_discount_rate
         ) as discounted_purchases,
-        case
-            when clv_inputs.frequency > 0 and clv_inputs.monetary > 0
-                then
-                    gamma_gamma_expected_value(
-                        clv_fit.gamma_gamma_p,
-                        clv_fit.gamma_gamma_q,
-                        clv_fit.gamma_gamma_v,
-                        cast(clv_inputs.frequency as double),
-                        clv_inputs.monetary
-                    )
-            else clv_fit.gamma_gamma_mean_value
-        end as expected_purchase_value,
-        clv_fit.margin_rate
+        -- nothing fitted: all repeat buyers spend the same
+        coalesce(
+            gamma_gamma_expected_value(
+                models.gamma_gamma, clv_inputs.frequency, clv_inputs.monetary
+            ),
+            models.gamma_gamma['mean_value']
+        ) as expected_purchase_value,
+        models.margin_rate
     from clv_inputs
-    cross join clv_fit
+    cross join models
 ),
 
 -- A value above k of the four cut points .2 .4 .6 .8 (linearly interpolated)

@@ -2,7 +2,7 @@
 -- before.
 with referrals as (
     select *
-    from intermediate.referrals
+    from intermediate.referral_outcomes
     where cut_on = $as_of and is_valid
 ),
 

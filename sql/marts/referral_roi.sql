@@ -1,6 +1,6 @@
 -- What recommendations bring, for the programme, by source and by referrer.
 with referrals as (
-    select * from intermediate.referrals where cut_on = $as_of
+    select * from intermediate.referral_outcomes where cut_on = $as_of
 ),
 
 campaigns as (

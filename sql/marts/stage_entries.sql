@@ -8,7 +8,7 @@ with stages as (
 ),
 
 customers as (
-    select * from intermediate.customers
+    select * from intermediate.known_customers
 ),
 
 customer_engagement as (

@@ -1,4 +1,5 @@
--- Profiles. A deleted profile keeps its number and loses the rest: it may not be contacted.
+-- Profiles. A deleted profile keeps its number and loses the rest: it may not
+-- be contacted.
 with profiles as (
     select * from landed.customers
 )

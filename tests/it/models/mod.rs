@@ -1,1 +1,7 @@
+//! The SQL models on small tables: the cases of `tests/sql/`, and what must hold for all of them.
 
+mod builder;
+mod cases;
+mod everywhere;
+mod random_business;
+mod values;

@@ -21,7 +21,7 @@ customer_engagement as (
 ),
 
 campaign_members as (
-    select * from intermediate.campaign_members
+    select * from intermediate.memberships
 ),
 
 referral_links as (
