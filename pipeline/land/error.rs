@@ -60,14 +60,9 @@ pub enum LandError {
     TooManyColumns { source_name: String, limit: usize },
     /// Rows of objects that are gone from the drop zone cannot be read again under the new contract.
     #[error(
-        "source `{source_name}`: the contract changed, {objects} landed objects are gone from the drop zone, and their rows do not fit the new contract"
+        "source `{source_name}`: the contract changed, {objects} landed objects are gone from the drop zone, and their values of `{column}` do not fit its new type"
     )]
-    KeptRows {
-        source_name: String,
-        objects: usize,
-        #[source]
-        source: arrow::error::ArrowError,
-    },
+    KeptRows { source_name: String, objects: usize, column: String },
     #[error("source `{source_name}`: other landings were faster {attempts} times in a row")]
     Contended { source_name: String, attempts: u32 },
     #[error("the landed table of source `{source_name}` cannot be used")]
@@ -84,4 +79,19 @@ pub enum LandError {
     },
     #[error("a part of landing stopped before its end")]
     Stopped,
+}
+
+impl LandError {
+    /// Whether the same landing may succeed when it is tried again.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::ObjectChanged { .. } | Self::Contended { .. } | Self::Stopped => true,
+            Self::List { source, .. } => source.is_transient(),
+            Self::Table { source, .. } => source.is_transient(),
+            Self::Read { source, .. } => source
+                .downcast_ref::<object_store::Error>()
+                .is_none_or(|error| matches!(error, object_store::Error::Generic { .. })),
+            _ => false,
+        }
+    }
 }

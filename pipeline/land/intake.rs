@@ -8,7 +8,9 @@ use super::diff::{Diff, FoundObject, LandedObject, Why};
 use super::error::LandError;
 use super::landing::{LandingRequest, sink_error};
 use super::layout;
+use super::mask::mask_raw;
 use super::read::{Event, ObjectReader, Rejected};
+use super::rejected::RejectedRow;
 use super::report::{LandingReport, ObjectReport};
 use super::sink::{RowSink, SinkError};
 use super::tables::{KindWriter, rejected_batch};
@@ -16,6 +18,10 @@ use crate::storage::{DataFile, Table};
 
 /// Rejected rows that are gathered before they are written, in bytes of their text.
 const REJECTED_BUFFER_BYTES: usize = 8 << 20;
+
+/// Rejected rows that a report shows, in all and for each reason.
+const SAMPLES: usize = 20;
+const SAMPLES_OF_A_REASON: u64 = 3;
 
 /// What a landing's objects brought; nothing of it is committed yet.
 pub(crate) struct Intake {
@@ -99,6 +105,7 @@ pub(crate) async fn take_in(
         let name: Arc<str> = object.name.as_str().into();
         let modified = object.modified.timestamp_micros();
         let (mut rows_in, mut landed, mut rejected, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
+        let mut samples: Vec<Rejected> = Vec::new();
         progress.message(&object.name);
         let header = loop {
             match reader.next().await.ok_or(LandError::Stopped)?? {
@@ -106,7 +113,12 @@ pub(crate) async fn take_in(
                     rows_in += rows.records;
                     landed += rows.batch.num_rows() as u64;
                     rejected += rows.rejected.len() as u64;
-                    rows.rejected.iter().for_each(|row| report.count_reason(&row.reason));
+                    for row in &rows.rejected {
+                        let is_rare = report.count_reason(&row.reason) < SAMPLES_OF_A_REASON;
+                        if is_rare && report.samples.len() + samples.len() < SAMPLES {
+                            samples.push(row.clone());
+                        }
+                    }
                     rejected_sink.push(&name, rows.rejected).await.map_err(failed)?;
                     sink.push(name.clone(), modified, rows.batch).await.map_err(failed)?;
                     let now = reader.bytes().min(object.size);
@@ -120,6 +132,16 @@ pub(crate) async fn take_in(
             return Err(LandError::Unbalanced { object: object.name.clone(), read: rows_in, landed, rejected });
         }
         progress.advance(object.size - bytes);
+        let shown = |row: Rejected| RejectedRow {
+            source: request.source.name.clone(),
+            object: object.name.clone(),
+            line: row.line,
+            offset: row.offset,
+            raw: mask_raw(request.source, header.as_deref(), &row.raw),
+            reason: row.reason,
+            column: row.column,
+        };
+        report.samples.extend(samples.into_iter().map(shown));
         let name = object.name.clone();
         report.objects.push(ObjectReport { name, bytes: object.size, rows_in, landed, rejected, again: *again });
         objects.push(LandedObject {

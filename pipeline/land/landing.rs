@@ -13,6 +13,7 @@ use super::discover::{Naming, Scope, discover, parse_location};
 use super::error::LandError;
 use super::intake::{Intake, take_in};
 use super::layout::{self, LandedFiles, landed_files};
+use super::merge::merge_small;
 use super::newest::{self, KeySizes, Settled, settle};
 use super::read::ReadSizes;
 use super::replace::{Replacement, convert_rows, remove_objects};
@@ -187,6 +188,7 @@ pub(crate) fn sink_error(source_name: &str, error: SinkError) -> LandError {
     match error {
         SinkError::Storage(source) => LandError::Table { source_name, source },
         SinkError::Columns(source) => LandError::Layout { source_name, source },
+        SinkError::Unfit(column) => LandError::KeptRows { source_name, objects: 0, column },
         SinkError::Stopped => LandError::Stopped,
     }
 }
@@ -325,10 +327,10 @@ async fn keep(
         let rows =
             convert_rows(table, &start.files.rows, &snapshot.schema, &start.contract, added, replaced).await.map_err(
                 |error| match error {
-                    SinkError::Columns(source) => LandError::KeptRows {
+                    SinkError::Unfit(column) => LandError::KeptRows {
                         source_name: request.source.name.clone(),
                         objects: kept_objects.len(),
-                        source,
+                        column,
                     },
                     error => failed(error),
                 },
@@ -355,10 +357,14 @@ async fn keep(
     let mut rows = remove_objects(table, &start.files.rows, schema, replaced).await.map_err(failed)?;
     kept.days = std::mem::take(&mut rows.days);
     kept.gone_keys = std::mem::take(&mut rows.keys);
-    kept.rows = kept.take(rows);
+    let rows = kept.take(rows);
+    let merged = merge_small(table, &rows, schema).await.map_err(failed)?;
+    kept.rows = kept.take(merged);
     for (files, schema) in others {
         let replacement = remove_objects(table, files, &schema, replaced).await.map_err(failed)?;
-        kept.take(replacement);
+        let files = kept.take(replacement);
+        let merged = merge_small(table, &files, &schema).await.map_err(failed)?;
+        kept.take(merged);
     }
     if kept.gone_keys.len() > MOST_GONE_KEYS {
         kept.remove.extend(start.files.superseded.iter().cloned());
@@ -368,5 +374,7 @@ async fn keep(
     let superseded =
         remove_objects(table, &start.files.superseded, &layout::superseded_schema(), replaced).await.map_err(failed)?;
     kept.superseded = kept.take(superseded);
+    let merged = merge_small(table, &kept.superseded, &layout::superseded_schema()).await.map_err(failed)?;
+    kept.superseded = kept.take(merged);
     Ok(kept)
 }

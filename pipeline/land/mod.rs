@@ -2,8 +2,8 @@
 //!
 //! [`land`] lists a source's objects ([`discover`]), compares them with what has been landed ([`diff`]), reads new and
 //! changed ones ([`read`]) under the source's contract ([`contract`]), writes rows sorted by day ([`sink`]), takes out what
-//! replaced objects brought before ([`replace`]), settles the newest version of each key ([`newest`]), and makes one
-//! commit of it all. A reader sees the table before that commit or after it.
+//! replaced objects brought before ([`replace`]), settles the newest version of each key ([`newest`]), merges small
+//! files ([`merge`]), and makes one commit of it all. A reader sees the table before that commit or after it.
 
 mod contract;
 mod diff;
@@ -14,6 +14,7 @@ mod key;
 mod landing;
 mod layout;
 mod mask;
+mod merge;
 mod newest;
 mod read;
 mod rejected;

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use super::contract::Contract;
 use super::layout;
 use super::sink::SinkError;
-use super::tables::{KindWriter, Superseded, project, superseded_batch};
+use super::tables::{KindWriter, Superseded, project, read_files, superseded_batch};
 use crate::storage::{DataFile, Table};
 
 /// Bounds of memory; results do not depend on them.
@@ -159,19 +159,21 @@ async fn candidates(
     range: HashRange,
 ) -> Result<Candidates, SinkError> {
     let key_only = project(schema, &[layout::KEY]);
+    let in_range = move |batch: RecordBatch| {
+        let hashes = batch.column(0).as_primitive::<Int64Type>().iter().flatten();
+        Ok(Some(hashes.filter(|hash| range.contains(*hash)).collect::<Vec<i64>>()))
+    };
     let mut affected: Vec<i64> = Vec::new();
-    for file in rows.new {
-        each_hash(table, file, &key_only, |hash| {
-            if range.contains(hash) {
-                affected.push(hash);
-            }
-        })
-        .await?;
+    let mut reading = read_files(table, rows.new.to_vec(), &key_only, in_range);
+    while let Some((_, hashes)) = reading.try_next().await? {
+        hashes.iter().for_each(|hashes| affected.extend(hashes));
     }
     affected.sort_unstable();
-    let mut hashes: Vec<i64> = affected.chunk_by(|one, other| one == other).filter(|run| run.len() > 1).map(|run| run[0]).collect();
-    let mut count: u64 =
-        affected.chunk_by(|one, other| one == other).filter(|run| run.len() > 1).map(|run| run.len() as u64).sum();
+    let (mut hashes, mut count) = (Vec::new(), 0);
+    for run in affected.chunk_by(|one, other| one == other).filter(|run| run.len() > 1) {
+        hashes.push(run[0]);
+        count += run.len() as u64;
+    }
     let gone = rows.gone.iter().copied().filter(|hash| range.contains(*hash));
     let before = hashes.len();
     hashes.extend(gone.clone());
@@ -180,39 +182,25 @@ async fn candidates(
     affected.sort_unstable();
     affected.dedup();
     let affected = HashSetOfKeys::new(affected);
+    let is_affected = |batch: RecordBatch| {
+        let hashes = batch.column(0).as_primitive::<Int64Type>().iter().flatten();
+        Ok(Some(hashes.filter(|hash| range.contains(*hash) && affected.contains(*hash)).collect::<Vec<i64>>()))
+    };
     let mut kept = Vec::new();
-    for (position, file) in rows.kept.iter().enumerate() {
-        let before = hashes.len();
-        each_hash(table, file, &key_only, |hash| {
-            if range.contains(hash) && affected.contains(hash) {
-                hashes.push(hash);
-            }
-        })
-        .await?;
-        if hashes.len() > before {
+    let mut reading = read_files(table, rows.kept.to_vec(), &key_only, is_affected);
+    while let Some((position, met)) = reading.try_next().await? {
+        let met: Vec<i64> = met.into_iter().flatten().collect();
+        if !met.is_empty() {
             // Each stands for a row here and, most likely, one that came.
-            count += 2 * (hashes.len() - before) as u64;
+            count += 2 * met.len() as u64;
             kept.push(position);
-            hashes.sort_unstable();
-            hashes.dedup();
+            hashes.extend(met);
         }
     }
+    drop(reading);
     hashes.sort_unstable();
     hashes.dedup();
     Ok(Candidates { hashes, rows: count, kept })
-}
-
-async fn each_hash(
-    table: &Table,
-    file: &DataFile,
-    key_only: &SchemaRef,
-    mut each: impl FnMut(i64),
-) -> Result<(), SinkError> {
-    let mut batches = table.read(file, key_only.clone()).await?;
-    while let Some(batch) = batches.try_next().await? {
-        batch.column(0).as_primitive::<Int64Type>().iter().flatten().for_each(&mut each);
-    }
-    Ok(())
 }
 
 /// Superseded rows with these hashes, and their days.
@@ -250,17 +238,18 @@ async fn losers(
     let mut names = key_names.clone();
     names.extend([layout::KEY, layout::OBJECT, layout::LINE, layout::DAY, layout::MODIFIED]);
     let wanted = project(schema, &names);
+    let key_place = key_names.len();
+    let with_hashes = |batch: RecordBatch| {
+        let keys = batch.column(key_place).as_primitive::<Int64Type>();
+        let mask: BooleanArray = keys.iter().map(|key| Some(key.is_some_and(|key| hashes.contains(key)))).collect();
+        if mask.has_true() { Ok(Some(filter_record_batch(&batch, &mask)?)) } else { Ok(None) }
+    };
     let mut found: Vec<RecordBatch> = Vec::new();
-    for file in files {
-        let mut batches = table.read(file, wanted.clone()).await?;
-        while let Some(batch) = batches.try_next().await? {
-            let keys = batch.column(key_names.len()).as_primitive::<Int64Type>();
-            let mask: BooleanArray = keys.iter().map(|key| Some(key.is_some_and(|key| hashes.contains(key)))).collect();
-            if mask.true_count() > 0 {
-                found.push(filter_record_batch(&batch, &mask)?);
-            }
-        }
+    let mut reading = read_files(table, files.cloned().collect(), &wanted, with_hashes);
+    while let Some((_, batches)) = reading.try_next().await? {
+        found.extend(batches);
     }
+    drop(reading);
     let all = concat_batches(&wanted, &found)?;
     drop(found);
     if all.num_rows() == 0 {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, Schema, SchemaRef};
-use arrow::error::ArrowError;
 use futures::TryStreamExt;
 
 use super::contract::Contract;
@@ -109,10 +108,11 @@ pub(crate) async fn convert_rows(
     Ok(result)
 }
 
-fn under_contract(contract: &Contract, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn under_contract(contract: &Contract, schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, SinkError> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let column = |name: &str, to: &DataType| match batch.column_by_name(name) {
-        Some(column) => cast_with_options(column, to, &strict),
+        // Arrow's message would quote the value, which may be personal.
+        Some(column) => cast_with_options(column, to, &strict).map_err(|_| SinkError::Unfit(name.to_owned())),
         None => Ok(arrow::array::new_null_array(to, batch.num_rows())),
     };
     let fields = layout::contract_fields(contract);
@@ -127,7 +127,7 @@ fn under_contract(contract: &Contract, schema: &SchemaRef, batch: &RecordBatch) 
             None => column(field.name(), field.data_type()),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(schema.clone(), columns)
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
 fn note(gone: &RecordBatch, result: &mut Replacement) {

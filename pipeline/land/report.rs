@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::diff::Why;
+use super::rejected::RejectedRow;
 use crate::storage::CommitMetadata;
 
 /// Where a landing's commit keeps its facts.
@@ -105,6 +106,9 @@ pub struct LandingReport {
     pub restored: u64,
     /// How often each reason rejected a row, without the values.
     pub reasons: BTreeMap<String, u64>,
+    /// Some of the rejected rows, a few for each reason, with personal values hidden: where nothing is committed they can be
+    /// seen nowhere else.
+    pub samples: Vec<RejectedRow>,
     /// The version of the landed table; `None` where there is none yet.
     pub version: Option<u64>,
     /// Whether this landing made that version.
@@ -128,13 +132,18 @@ impl LandingReport {
         self.objects.iter().map(|object| object.bytes).sum()
     }
 
-    pub(crate) fn count_reason(&mut self, reason: &str) {
+    /// Counts a reason without its values; tells how often it had been counted before.
+    pub(crate) fn count_reason(&mut self, reason: &str) -> u64 {
         // The value follows a colon; without it reasons are few.
         let kind = reason.split_once(": ").map_or(reason, |(kind, _)| kind);
         match self.reasons.get_mut(kind) {
-            Some(count) => *count += 1,
+            Some(count) => {
+                *count += 1;
+                *count - 1
+            }
             None => {
                 self.reasons.insert(kind.to_owned(), 1);
+                0
             }
         }
     }

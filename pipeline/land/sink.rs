@@ -33,6 +33,9 @@ pub(crate) enum SinkError {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Columns(#[from] ArrowError),
+    /// Landed values that do not fit their column's new type; says no value.
+    #[error("values of column `{0}` do not fit its new type")]
+    Unfit(String),
     #[error("writing stopped before its end")]
     Stopped,
 }

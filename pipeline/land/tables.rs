@@ -9,7 +9,8 @@ use arrow::array::{
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 
 use super::diff::LandedObject;
 use super::layout::{self, Kind};
@@ -90,15 +91,44 @@ pub(crate) fn object_batch(objects: &[LandedObject]) -> Result<RecordBatch, Arro
     RecordBatch::try_new(layout::object_schema(), columns)
 }
 
+/// Files that are read at once: each is a few requests to the store.
+const FILES_AT_ONCE: usize = 6;
+
+/// Reads some columns of files, several at once, and keeps of each batch what `keep` makes of it. In the order of files.
+pub(crate) fn read_files<'t, T: Send + 't>(
+    table: &'t Table,
+    files: Vec<DataFile>,
+    columns: &SchemaRef,
+    keep: impl Fn(RecordBatch) -> Result<Option<T>, ArrowError> + Send + Sync + 't,
+) -> BoxStream<'t, Result<(usize, Vec<T>), StorageError>> {
+    let (columns, keep) = (columns.clone(), Arc::new(keep));
+    futures::stream::iter(files.into_iter().enumerate())
+        .map(move |(position, file)| {
+            let (columns, keep) = (columns.clone(), keep.clone());
+            async move {
+                let mut batches = table.read(&file, columns).await?;
+                let mut kept = Vec::new();
+                while let Some(batch) = batches.try_next().await? {
+                    let part = keep(batch)
+                        .map_err(|source| StorageError::Schema { table: table.url().to_string(), source })?;
+                    kept.extend(part);
+                }
+                Ok((position, kept))
+            }
+        })
+        .buffered(FILES_AT_ONCE)
+        .boxed()
+}
+
 /// The objects that have been landed, by name.
 pub(crate) async fn read_objects(
     table: &Table,
     files: &[DataFile],
 ) -> Result<BTreeMap<String, LandedObject>, StorageError> {
     let mut objects = BTreeMap::new();
-    for file in files {
-        let mut batches = table.read(file, layout::object_schema()).await?;
-        while let Some(batch) = batches.try_next().await? {
+    let mut batches = read_files(table, files.to_vec(), &layout::object_schema(), |batch| Ok(Some(batch)));
+    while let Some((_, batches)) = batches.try_next().await? {
+        for batch in batches {
             let text = |column: usize| batch.column(column).as_string::<i32>();
             let number = |column: usize| batch.column(column).as_primitive::<Int64Type>();
             let instant = |column: usize, row: usize| {

@@ -76,9 +76,11 @@ impl StorageError {
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::NotPermitted { location, source }
             }
-            source => match io_error_kind(&source) {
-                Some(std::io::ErrorKind::PermissionDenied) => Self::NotPermitted { location, source },
-                Some(std::io::ErrorKind::NotFound) => Self::NotFound(location),
+            source => match (io_error_kind(&source), http_status(&source)) {
+                (Some(std::io::ErrorKind::PermissionDenied), _) | (_, Some(401 | 403)) => {
+                    Self::NotPermitted { location, source }
+                }
+                (Some(std::io::ErrorKind::NotFound), _) | (_, Some(404)) => Self::NotFound(location),
                 _ => Self::Store { location, source },
             },
         }
@@ -107,6 +109,18 @@ fn io_error_kind(error: &object_store::Error) -> Option<std::io::ErrorKind> {
         current = error.source();
     }
     None
+}
+
+/// The HTTP status that an error speaks of: a store's listing does not sort its errors, and their types are private.
+fn http_status(error: &object_store::Error) -> Option<u16> {
+    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut deepest = String::new();
+    while let Some(error) = current {
+        deepest = error.to_string();
+        current = error.source();
+    }
+    let (_, status) = deepest.split_once("status code: ")?;
+    status.get(..3)?.parse().ok()
 }
 
 /// Appends path segments to a location: `join(s3://bucket/a, "marts/churn")` is `s3://bucket/a/marts/churn`.

@@ -15,6 +15,9 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use super::{DataFile, StorageError};
 
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8192;
+
 /// Batches of one file, in the order of its rows.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch, StorageError>>;
 
@@ -35,7 +38,7 @@ pub(super) async fn read(
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(&failed)?;
     let names = wanted.fields().iter().map(|field| field.name().as_str());
     let mask = ProjectionMask::columns(builder.parquet_schema(), names);
-    let stream = builder.with_projection(mask).build().map_err(&failed)?;
+    let stream = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(&failed)?;
     let partition_values = file.partition_values().clone();
     let table = path;
     Ok(stream

@@ -137,6 +137,7 @@ async fn too_many_rejected_rows_leave_the_table_as_it_was() {
     let LandError::TooManyRejected { report, .. } = error else { panic!("another error") };
     assert_eq!(report.objects[0].name, "2.csv");
     assert_eq!(report.reasons["`quantity` is not a decimal(12,3)"], 1);
+    assert_eq!(report.samples[0].raw, "x");
     assert_eq!(zone.snapshot().await.version, 0);
     source.max_rejected = MaxRejected::Rows(2);
     assert!(zone.land(&source).await.committed);
@@ -226,4 +227,25 @@ async fn added_columns_survive_replacement() {
     let schema = land::landed_schema(&source, &zone.snapshot().await.schema);
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["id", "v", "extra", "more", "_object", "_line"]);
+}
+
+#[tokio::test]
+async fn many_landings_do_not_leave_many_files() {
+    let zone = Zone::new();
+    let source = orders("*.csv");
+    for landing in 0..40_u64 {
+        let key = landing % 25;
+        let text = format!("{ORDERS}k{key},1,2024-01-{:02}T10:00:00Z,{landing}\nbad\n", landing % 28 + 1);
+        zone.put_at(&format!("{landing:02}.csv"), text, landing);
+        zone.land(&source).await;
+    }
+    let files = land::landed_files(&zone.snapshot().await);
+    let most = [&files.rows, &files.rejected, &files.objects, &files.superseded].map(Vec::len);
+    assert!(most.iter().all(|count| *count < 20), "{most:?}");
+    assert_eq!(zone.rows(&source).await.len(), 25);
+    assert_eq!(zone.rejected(&source).await.len(), 40);
+    zone.put_at("39.csv", ORDERS, 50);
+    let report = zone.land(&source).await;
+    assert_eq!(report.restored, 1);
+    assert_eq!(zone.rows(&source).await.len(), 25);
 }
