@@ -1,9 +1,7 @@
 //! Lands the sources of a run.
 
 use crate::config::{Project, Source};
-use crate::land::{
-    LandError, LandingPlan, LandingReport, LandingRequest, Reland, Sizes, land, plan_landing,
-};
+use crate::land::{LandError, LandingPlan, LandingReport, LandingRequest, Reland, Sizes, land, plan_landing};
 use crate::progress::{Progress, Silent};
 use crate::state::SourceRecord;
 use crate::storage::Table;
