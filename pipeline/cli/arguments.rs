@@ -63,7 +63,7 @@ pub struct GlobalArguments {
 /// When output has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set
+    // On a terminal, unless NO_COLOR is set.
     Auto,
     Always,
     Never,
@@ -144,8 +144,8 @@ pub struct InitArguments {
   lifecycle validate
   lifecycle validate --env production
 
-Prints every mistake of every job, configuration and model at once, with file, line and column, and exits with 2
-if there is one. All SQL is planned against the contracts; no data is read.")]
+Prints every mistake of every job, configuration and model at once, with file, line and column, and exits with 2 if \
+there is one. All SQL is planned against the contracts; no data is read.")]
 pub struct ValidateArguments {}
 
 /// What a run is about: shared by `plan` and `run`.
@@ -188,7 +188,7 @@ pub struct PlanArguments {
   lifecycle run nightly --as-of 2026-01-31
   lifecycle run nightly -s +marts.churn --var churn_window_days=60
 
-A run may be repeated, and killed at any moment: the published tables stay whole, and the next run goes on from there.
+A run may be repeated, and killed at any moment: the published tables stay whole, and the next run goes on from there. \
 An older day than the current release's writes that day's history only.")]
 pub struct RunArguments {
     #[command(flatten)]
@@ -200,6 +200,8 @@ pub struct RunArguments {
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
+    override_usage = "lifecycle backfill [OPTIONS] <JOB> --from <DAY> --to <DAY>\n       \
+                      lifecycle backfill <list|resume|cancel>",
     after_help = "Examples:
   lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31
   lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed
@@ -261,7 +263,7 @@ pub enum BackfillCommand {
 #[derive(Debug, Args)]
 pub struct BackfillListArguments {
     /// Print the rows as data instead of a text for people
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum)]
     pub format: Option<DataFormat>,
 }
 
@@ -304,7 +306,7 @@ pub struct RunsArguments {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub limit: u32,
     /// Print the rows as data instead of a text for people
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum)]
     pub format: Option<DataFormat>,
 }
 
@@ -341,7 +343,7 @@ pub struct RejectedArguments {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub limit: u64,
     /// How the rows are printed
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
     pub format: DataFormat,
 }
 
@@ -352,7 +354,7 @@ pub struct RejectedArguments {
   lifecycle tables -o json")]
 pub struct TablesArguments {
     /// How the list is printed
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
     pub format: DataFormat,
 }
 
@@ -370,7 +372,7 @@ pub struct QueryArguments {
     #[arg(value_name = "SQL")]
     pub sql: String,
     /// How the rows are printed
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = DataFormat::Table)]
     pub format: DataFormat,
     /// Write to this file instead of stdout
     #[arg(long, value_name = "FILE")]
@@ -405,7 +407,8 @@ pub struct RollbackArguments {
   lifecycle doctor
   lifecycle doctor --env production
 
-Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails.")]
+Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails, with 2 if only the \
+configuration is wrong.")]
 pub struct DoctorArguments {}
 
 /// `lifecycle completions`

@@ -20,15 +20,15 @@ use super::output::{DataWriter, Output, OutputWatch};
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DataFormat {
-    /// Columns for people
+    // Columns for people.
     Table,
-    /// Comma-separated, with a header
+    // Comma-separated, with a header.
     Csv,
-    /// One array of objects
+    // One array of objects.
     Json,
-    /// One object per line
+    // One object per line.
     Ndjson,
-    /// Apache Parquet; binary, so to a file or a pipe
+    // Apache Parquet; binary, so to a file or a pipe.
     Parquet,
 }
 
@@ -45,7 +45,7 @@ pub struct BatchPrinter {
 
 enum Printer {
     Table { writer: DataWriter, batches: Vec<RecordBatch>, rows: usize, left_out: u64 },
-    Csv(arrow::csv::Writer<DataWriter>),
+    Csv(Box<arrow::csv::Writer<DataWriter>>),
     Json(arrow::json::Writer<DataWriter, JsonArray>),
     NdJson(arrow::json::Writer<DataWriter, LineDelimited>),
     Parquet(Box<ArrowWriter<DataWriter>>),
@@ -68,7 +68,7 @@ impl BatchPrinter {
         let json = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
         let kind = match format {
             DataFormat::Table => Printer::Table { writer, batches: Vec::new(), rows: 0, left_out: 0 },
-            DataFormat::Csv => Printer::Csv(arrow::csv::WriterBuilder::new().with_header(true).build(writer)),
+            DataFormat::Csv => Printer::Csv(Box::new(arrow::csv::WriterBuilder::new().with_header(true).build(writer))),
             DataFormat::Json => Printer::Json(json.build(writer)),
             DataFormat::Ndjson => Printer::NdJson(json.build(writer)),
             DataFormat::Parquet => {

@@ -57,8 +57,12 @@ impl Context {
 
     /// Reads and validates the project's files.
     pub fn load_project(&self) -> Result<Project, Failure> {
-        let read_variable = |name: &str| std::env::var(name).ok();
         Ok(crate::config::load_project(&self.project, &self.environment, &read_variable)?)
+    }
+
+    /// Reads and validates the environment alone: for commands that must also work while a model has a mistake.
+    pub fn load_environment(&self) -> Result<Environment, Failure> {
+        Ok(crate::config::load_environment(&self.project, &self.environment, &read_variable)?)
     }
 
     /// Opens the state file, creating it where it is missing.
@@ -79,4 +83,9 @@ impl Context {
             () = interrupt.interrupted() => Err(Failure::interrupted()),
         }
     }
+}
+
+/// The value of `${env:NAME}`.
+fn read_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -13,6 +13,8 @@ use super::{ExitCode, Failure, Report, numbers};
 use crate::config::Environment;
 use crate::state::{LeaseOutcome, State, StateError};
 
+const CONFIGURATION: &str = "configuration";
+
 /// What a check of the environment came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -47,17 +49,8 @@ impl Finding {
 
 /// Checks, prints a table, and fails if a check failed.
 pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
-    let environment = &project.environment;
-    let mut findings = vec![Finding::ok(
-        "configuration",
-        format!(
-            "environment {}, {}, {}",
-            environment.name,
-            numbers::plural(project.jobs.len() as u64, "job", "jobs"),
-            numbers::plural(project.models.len() as u64, "model", "models"),
-        ),
-    )];
+    let environment = &context.load_environment()?;
+    let mut findings = vec![check_configuration(environment, context)];
     findings.push(check_state(environment, context).await);
     findings.extend(stores::check(environment, context.now()).await);
     findings.push(check_zone(environment, context));
@@ -65,12 +58,14 @@ pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<
     findings.extend(machine::check_disks(environment).await);
     print(&findings, context)?;
 
-    let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Failed).count() as u64;
-    if failed > 0 {
-        let checks = numbers::plural(failed, "check", "checks");
-        return Err(Failure::Failed(Report::new(format!("{checks} of the environment failed"))));
+    let failed: Vec<&str> =
+        findings.iter().filter(|finding| finding.verdict == Verdict::Failed).map(|finding| finding.name).collect();
+    let report = || Report::new(format!("not as it should be: {}", failed.join(", ")));
+    match failed.as_slice() {
+        [] => Ok(ExitCode::Done),
+        [CONFIGURATION] => Err(Failure::Usage(report())),
+        _ => Err(Failure::Failed(report())),
     }
-    Ok(ExitCode::Done)
 }
 
 fn print(findings: &[Finding], context: &Context) -> Result<(), Failure> {
@@ -87,6 +82,27 @@ fn print(findings: &[Finding], context: &Context) -> Result<(), Failure> {
         }
     }
     context.output.table(&table)
+}
+
+/// A mistake in a job or a model is for `validate` to show; here it is one line.
+fn check_configuration(environment: &Environment, context: &Context) -> Finding {
+    match context.load_project() {
+        Ok(project) => Finding::ok(
+            CONFIGURATION,
+            format!(
+                "environment {}, {}, {}",
+                environment.name,
+                numbers::plural(project.jobs.len() as u64, "job", "jobs"),
+                numbers::plural(project.models.len() as u64, "model", "models"),
+            ),
+        ),
+        Err(Failure::Problems(problems)) => {
+            let mistakes = numbers::plural(problems.0.len() as u64, "mistake", "mistakes");
+            let report = Report::new(format!("{mistakes} in the project's files"));
+            Finding::failed(CONFIGURATION, report.hint("`lifecycle validate` shows them with their lines"))
+        }
+        Err(failure) => Finding::failed(CONFIGURATION, failure.into_report()),
+    }
 }
 
 /// Opens the state file, reads all of it, and takes and gives back a lease.

@@ -141,6 +141,19 @@ impl Failure {
         Failure::Interrupted(Report::new("interrupted"))
     }
 
+    /// What is said about it.
+    pub fn into_report(self) -> Report {
+        match self {
+            Failure::Usage(report)
+            | Failure::Failed(report)
+            | Failure::Partial(report)
+            | Failure::ChecksFailed(report)
+            | Failure::Interrupted(report) => report,
+            Failure::Problems(problems) => Report::new(problems.to_string()),
+            Failure::OutputClosed => Report::new("the reader of the output went away"),
+        }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -1,10 +1,11 @@
 //! `lifecycle init`: a new project from templates, with a copy of all standard models.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::arguments::InitArguments;
 use super::context::Context;
 use super::{ExitCode, Failure, Report, numbers};
+use crate::config::json_schemas;
 
 /// The standard models and seeds: the project-relative path and the text of each file under `sql/`.
 pub const STANDARD_MODELS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/standard_models.rs"));
@@ -24,6 +25,9 @@ pub fn execute(arguments: &InitArguments, context: &Context) -> Result<ExitCode,
     for (name, text) in TEMPLATES {
         write(&directory.join(name), text)?;
     }
+    for (name, schema) in json_schemas() {
+        write(&directory.join(format!("config/schemas/{name}.schema.json")), &format!("{schema:#}\n"))?;
+    }
     let raw = directory.join("raw");
     std::fs::create_dir_all(&raw).map_err(|error| not_written(&raw, &error))?;
 
@@ -38,6 +42,15 @@ pub fn execute(arguments: &InitArguments, context: &Context) -> Result<ExitCode,
         numbers::plural(models, "standard model", "standard models"),
     ));
     Ok(ExitCode::Done)
+}
+
+/// Writes the project of the demo business: its job, a configuration, the standard models.
+pub fn write_demo_project(directory: &Path) -> Result<(), Failure> {
+    refuse_occupied(directory)?;
+    write_standard_models(directory)?;
+    write(&directory.join("config/local.yaml"), include_str!("init/templates/local.yaml"))?;
+    write(&directory.join("jobs/nightly.yaml"), include_str!("../../jobs/nightly.yaml"))?;
+    std::fs::create_dir_all(directory.join("raw")).map_err(|error| not_written(directory, &error))
 }
 
 /// Writes the standard models and seeds as plain files under `directory/sql`.
@@ -67,7 +80,7 @@ fn refuse_occupied(directory: &Path) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let folder = path.parent().map(Path::to_owned).unwrap_or_else(PathBuf::new);
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|error| not_written(path, &error))
 }
 

@@ -20,9 +20,9 @@ use super::output::Output;
 /// How messages and logs are written to stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people
+    // Lines for people.
     Text,
-    /// One JSON object per line
+    // One JSON object per line.
     Json,
 }
 
@@ -36,16 +36,32 @@ pub fn start(arguments: &GlobalArguments, output: &Output) {
         (false, _) => "info,lifecycle=trace",
     });
     let stderr = AsideOfBars { bars: output.bars().clone() };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     // Fails only where a subscriber is set already, which then logs.
     let _ = match arguments.log_format {
-        LogFormat::Text => {
-            builder.with_ansi(output.has_colour_on_stderr()).with_target(false).compact().finish().try_init()
-        }
-        LogFormat::Json => {
-            builder.with_ansi(false).fmt_fields(JsonFields::new()).event_format(FlatJson).finish().try_init()
-        }
+        LogFormat::Text => tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(stderr)
+            .with_ansi(output.has_colour_on_stderr())
+            .with_target(false)
+            .compact()
+            .finish()
+            .try_init(),
+        LogFormat::Json => json_lines(filter, stderr).try_init(),
     };
+}
+
+/// Writes one flat JSON object per event.
+pub fn json_lines<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(false)
+        .fmt_fields(JsonFields::new())
+        .event_format(FlatJson)
+        .finish()
 }
 
 /// Now, as logs write it.

@@ -5,17 +5,26 @@ pub mod bars;
 pub mod batches;
 pub mod completions;
 pub mod context;
+pub mod demo;
 pub mod doctor;
 pub mod failure;
 pub mod init;
 pub mod logging;
 pub mod numbers;
 pub mod output;
+pub mod plan;
+pub mod query;
+pub mod rejected;
+pub mod rollback;
+pub mod run;
 pub mod runs;
 pub mod signals;
 pub mod status;
 pub mod suggest;
+pub mod surroundings;
+pub mod tables;
 pub mod text_table;
+pub mod validate;
 
 use std::ffi::OsString;
 
@@ -57,15 +66,15 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Runs(arguments) => context.interruptible(runs::execute(&arguments, context)).await,
         Command::Doctor(arguments) => context.interruptible(doctor::execute(&arguments, context)).await,
         Command::Completions(arguments) => completions::execute(&arguments, context),
-        Command::Demo(_)
-        | Command::Validate(_)
-        | Command::Plan(_)
-        | Command::Run(_)
-        | Command::Backfill(_)
-        | Command::Rejected(_)
-        | Command::Tables(_)
-        | Command::Query(_)
-        | Command::Rollback(_) => Err(Failure::usage("this command is not part of this build")),
+        Command::Demo(arguments) => demo::execute(&arguments, context).await,
+        Command::Validate(arguments) => context.interruptible(validate::execute(&arguments, context)).await,
+        Command::Plan(arguments) => context.interruptible(plan::execute(&arguments, context)).await,
+        Command::Run(arguments) => run::execute(&arguments, context).await,
+        Command::Rejected(arguments) => context.interruptible(rejected::execute(&arguments, context)).await,
+        Command::Tables(arguments) => context.interruptible(tables::execute(&arguments, context)).await,
+        Command::Query(arguments) => context.interruptible(query::execute(&arguments, context)).await,
+        Command::Rollback(arguments) => rollback::execute(&arguments, context).await,
+        Command::Backfill(_) => Err(Failure::usage("this command is not part of this build")),
     }
 }
 

@@ -23,18 +23,20 @@ pub fn plural(value: u64, one: &str, many: &str) -> String {
 
 /// `812 B`, `1.2 MB`: powers of 1000, as disks are sold.
 pub fn bytes(value: u64) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if value < 1_000 {
         return format!("{value} B");
     }
-    let mut scaled = value as f64 / 1_000.0;
-    let mut unit = 0;
-    // 999.95 would print as 1000.0.
-    while scaled >= 999.95 && unit + 1 < UNITS.len() {
+    let mut scaled = value as f64;
+    let mut unit = "B";
+    for larger in ["kB", "MB", "GB", "TB", "PB", "EB"] {
         scaled /= 1_000.0;
-        unit += 1;
+        unit = larger;
+        // 999.95 would print as 1000.0.
+        if scaled < 999.95 {
+            break;
+        }
     }
-    format!("{scaled:.1} {}", UNITS[unit])
+    format!("{scaled:.1} {unit}")
 }
 
 /// `0.4 s`, `12.0 s`, `3 min 05 s`, `2 h 04 min`, `3 d 02 h`.

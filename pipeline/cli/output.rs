@@ -175,16 +175,17 @@ impl Output {
 
     fn write_message(&self, level: &str, text: &str, causes: &[String], hint: Option<&str>) {
         if self.format == LogFormat::Json {
-            let mut line = serde_json::json!({
-                "timestamp": super::logging::timestamp(), "level": level, "message": text,
-            });
+            let mut line = serde_json::Map::new();
+            line.insert("timestamp".to_owned(), super::logging::timestamp().into());
+            line.insert("level".to_owned(), level.into());
+            line.insert("message".to_owned(), text.into());
             if !causes.is_empty() {
-                line["causes"] = causes.into();
+                line.insert("causes".to_owned(), causes.into());
             }
             if let Some(hint) = hint {
-                line["hint"] = hint.into();
+                line.insert("hint".to_owned(), hint.into());
             }
-            return self.write_stderr(&format!("{line}\n"));
+            return self.write_stderr(&format!("{}\n", serde_json::Value::Object(line)));
         }
         let colour = self.has_colour_on_stderr;
         let mut lines = match level {

@@ -6,8 +6,8 @@ use super::arguments::{RunsArguments, RunsCommand, RunsShowArguments};
 use super::context::Context;
 use super::output::Style;
 use super::text_table::{Cell, TextTable};
-use super::{ExitCode, Failure, batches, numbers};
-use crate::config::{Project, Severity};
+use super::{ExitCode, Failure, Report, batches, numbers};
+use crate::config::{Environment, Severity};
 use crate::state::{
     CheckRecord, CheckStatus, OpsTable, RunDetails, RunFilter, RunOutcome, RunStatus, RunSummary, SourceRecord, State,
     TableAction, TableRecord,
@@ -15,18 +15,18 @@ use crate::state::{
 
 /// Lists runs or shows one.
 pub async fn execute(arguments: &RunsArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
-    let state = context.look_at_state(&project.environment).await?;
+    let environment = context.load_environment()?;
+    let state = context.look_at_state(&environment).await?;
     match &arguments.command {
-        Some(RunsCommand::Show(show_arguments)) => show(show_arguments, context, &project, state).await,
-        None => list(arguments, context, &project, state).await,
+        Some(RunsCommand::Show(show_arguments)) => show(show_arguments, context, &environment, state).await,
+        None => list(arguments, context, &environment, state).await,
     }
 }
 
 async fn list(
     arguments: &RunsArguments,
     context: &Context,
-    project: &Project,
+    environment: &Environment,
     state: Option<State>,
 ) -> Result<ExitCode, Failure> {
     let filter = RunFilter {
@@ -48,27 +48,23 @@ async fn list(
         None => Vec::new(),
     };
     if runs.is_empty() {
-        explain_absence(arguments, context, project, state.as_ref()).await?;
+        explain_absence(arguments, context, state.as_ref()).await?;
         return Ok(ExitCode::Done);
     }
-    context.output.table(&runs_table(&runs, project.environment.timezone))?;
+    context.output.table(&runs_table(&runs, environment.timezone))?;
     Ok(ExitCode::Done)
 }
 
 /// Says why the list is empty: a wrong job's name is a mistake, no runs yet is not.
-async fn explain_absence(
-    arguments: &RunsArguments,
-    context: &Context,
-    project: &Project,
-    state: Option<&State>,
-) -> Result<(), Failure> {
+async fn explain_absence(arguments: &RunsArguments, context: &Context, state: Option<&State>) -> Result<(), Failure> {
     let recorded = match state {
         Some(state) => state.last_runs(context.now()).await?,
         None => Vec::new(),
     };
     if let Some(job) = &arguments.job
-        && !project.jobs.contains_key(job)
         && !recorded.iter().any(|run| run.job == *job)
+        && let Ok(project) = context.load_project()
+        && !project.jobs.contains_key(job)
     {
         let known: Vec<&str> = project.jobs.keys().map(String::as_str).collect();
         return Err(Failure::unknown_name("job", job, &known));
@@ -125,14 +121,16 @@ pub(super) fn status_cell(status: RunStatus) -> Cell {
 async fn show(
     arguments: &RunsShowArguments,
     context: &Context,
-    project: &Project,
+    environment: &Environment,
     state: Option<State>,
 ) -> Result<ExitCode, Failure> {
     let Some(state) = state else {
-        return Err(Failure::unknown_name("run", &arguments.run_id, &[]));
+        return Err(Failure::Usage(
+            Report::new(format!("there is no run `{}`", arguments.run_id)).hint("no run has been recorded yet"),
+        ));
     };
     let details = state.show_run(&arguments.run_id, context.now()).await?;
-    print_details(&details, context, project.environment.timezone)?;
+    print_details(&details, context, environment.timezone)?;
     Ok(ExitCode::Done)
 }
 

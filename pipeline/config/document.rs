@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::raw::{FileKind, schema_of};
-use super::text::{Unfit, resolve};
+use super::text::{Unfit, did_you_mean, resolve};
 use super::yaml::{Flaw, Kind, Node, Place, Placed, ScalarValue, check_shape, from_node, parse};
 use super::{Problem, Problems};
 
@@ -20,6 +20,8 @@ pub(crate) enum Variables<'a> {
     None,
     /// `${env:NAME}`.
     Environment(ReadEnvironment<'a>),
+    /// `${env:NAME}`; a text with one that is not set is left out.
+    EnvironmentAsFarAsSet(ReadEnvironment<'a>),
     /// `${env:NAME}`, and `${raw}` in a `location`.
     EnvironmentAndRaw(ReadEnvironment<'a>),
 }
@@ -46,10 +48,23 @@ impl Findings {
 
     /// Reports a mistake at a place.
     pub fn report(&mut self, place: Place, message: impl Into<String>, hint: Option<String>) {
+        if self.has_enough() {
+            return;
+        }
         let message = self.without_secrets(message.into());
         let mut problem = Problem::new(&self.file, message).at(place.line, place.column, &self.text);
         problem.hint = hint.map(|hint| self.without_secrets(hint));
         self.problems.push(problem);
+    }
+
+    /// Nobody reads more mistakes of one file than this; the last one says that there are more.
+    fn has_enough(&mut self) -> bool {
+        const MOST_PROBLEMS: usize = 200;
+        if self.problems.len() == MOST_PROBLEMS {
+            let message = format!("there are more than {MOST_PROBLEMS} mistakes; the rest is left out");
+            self.problems.push(Problem::new(&self.file, message));
+        }
+        self.problems.len() > MOST_PROBLEMS
     }
 
     /// Reports a mistake about the file as a whole.
@@ -71,7 +86,8 @@ impl Findings {
     /// Reports a mistake in a line that must not be shown, because it holds a secret.
     pub fn report_unshown(&mut self, place: Place, message: impl Into<String>, hint: Option<String>) {
         self.report(place, message, hint);
-        if let Some(problem) = self.problems.0.last_mut() {
+        let is_here = |problem: &&mut Problem| problem.line == Some(place.line);
+        if let Some(problem) = self.problems.0.last_mut().filter(is_here) {
             problem.source_line = None;
         }
     }
@@ -120,13 +136,15 @@ where
         findings.flaws(flaws);
         return None;
     };
-    let (in_location, read): (&[&str], _) = match variables {
-        Variables::None => (&[], None),
-        Variables::Environment(read) => (&[], Some(read)),
-        Variables::EnvironmentAndRaw(read) => (&["raw"], Some(read)),
+    let (in_location, may_be_unset, read): (&[&str], _, _) = match variables {
+        Variables::None => (&[], false, None),
+        Variables::Environment(read) => (&[], false, Some(read)),
+        Variables::EnvironmentAsFarAsSet(read) => (&[], true, Some(read)),
+        Variables::EnvironmentAndRaw(read) => (&["raw"], false, Some(read)),
     };
     if let Some(read) = read {
-        let mut resolution = Resolution { in_location, read, flaws: &mut flaws, secrets: &mut findings.secrets };
+        let secrets = &mut findings.secrets;
+        let mut resolution = Resolution { in_location, may_be_unset, read, flaws: &mut flaws, secrets };
         resolution.node(&mut root, "");
     }
     let mut places = BTreeMap::new();
@@ -148,6 +166,7 @@ where
 struct Resolution<'a> {
     /// Variables that stay in a `location`.
     in_location: &'a [&'a str],
+    may_be_unset: bool,
     read: ReadEnvironment<'a>,
     flaws: &'a mut Vec<Flaw>,
     secrets: &'a mut Vec<(String, String)>,
@@ -164,15 +183,19 @@ impl Resolution<'_> {
                 if scalar.value != ScalarValue::Text || key == "description" || !scalar.text.contains("${") {
                     return;
                 }
-                let kept = if key == "location" { self.in_location } else { &[] };
+                // A misspelt `location` is one mistake, not two.
+                let is_location = key == "location" || did_you_mean(key, ["location"]).is_some();
+                let kept = if is_location { self.in_location } else { &[] };
                 match resolve(&scalar.text, kept, self.read) {
                     Ok(resolved) => {
                         scalar.text = resolved.text;
                         scalar.shown = resolved.shown;
                         self.secrets.extend(resolved.secrets);
                     }
-                    Err(message) => {
-                        self.flaws.push(Flaw { place: Some(node.place), message, hint: None });
+                    Err(error) => {
+                        if !(self.may_be_unset && error.is_unset) {
+                            self.flaws.push(Flaw { place: Some(node.place), message: error.message, hint: None });
+                        }
                         node.kind = Kind::Unresolved;
                     }
                 }

@@ -8,10 +8,10 @@ use super::document::{Findings, ReadEnvironment, Variables, read_document, read_
 use super::raw::{FileKind, RawEnvironment, RawJob, RawModel, RawSeed};
 use super::text::{did_you_mean, is_identifier, one_of};
 use super::validate::{
-    CheckedEnvironment, CheckedJob, CheckedModel, ModelFiles, validate_environment, validate_job, validate_model,
-    validate_project, validate_seed,
+    CheckedEnvironment, CheckedJob, CheckedModel, Known, ModelFiles, validate_environment, validate_job,
+    validate_model, validate_project, validate_seed,
 };
-use super::{Problem, Problems, Project, Seed, TableName};
+use super::{Environment, Problem, Problems, Project, Seed, TableName};
 
 /// Reads and validates a whole project for one environment; `read_env` reads the variables that `${env:NAME}` names.
 ///
@@ -26,13 +26,16 @@ pub fn load_project(
         Ok(root) if root.is_dir() => root,
         _ => return Err(Problem::new(root, "there is no such folder").into()),
     };
-    let checked = load_environment(&root, environment, read_env, &mut problems);
+    let checked = check_environment(&root, environment, read_env, &mut problems);
+    let before = problems.len();
     let mut jobs = load_jobs(&root, &checked, read_env, &mut problems);
+    let all_jobs = problems.len() == before && jobs.iter().all(|checked| checked.findings.problems.is_empty());
+    let known = Known { all_jobs, all_sql_roots: !checked.misses_sql };
     let mut sql = Sql::default();
     for (written, folder) in &checked.sql_roots {
         sql.load_root(written, folder, &mut problems);
     }
-    validate_project(&mut jobs, &mut sql.models, &sql.seeds);
+    validate_project(&mut jobs, &mut sql.models, &sql.seeds, known);
 
     problems.extend(jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.findings.problems).0));
     problems.extend(sql.models.iter_mut().flat_map(|model| std::mem::take(&mut model.findings.problems).0));
@@ -53,11 +56,50 @@ pub fn load_project(
     }
 }
 
+/// Reads and validates the environment alone: for looking at runs while a job or a model has a mistake.
+pub fn load_environment(
+    root: &Path,
+    environment: &str,
+    read_env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Environment, Problems> {
+    let mut problems = Problems::default();
+    let root = match std::path::absolute(root) {
+        Ok(root) if root.is_dir() => root,
+        _ => return Err(Problem::new(root, "there is no such folder").into()),
+    };
+    let checked = check_environment(&root, environment, read_env, &mut problems);
+    match checked.environment {
+        Some(environment) => problems.into_result(environment),
+        None => {
+            if problems.is_empty() {
+                problems.push(Problem::new(environment_file(environment), "the environment is not complete"));
+            }
+            Err(problems)
+        }
+    }
+}
+
+/// Checks the environments that a run does not use: everything but the values of variables that are not set here.
+pub fn check_other_environments(root: &Path, used: &str, read_env: &dyn Fn(&str) -> Option<String>) -> Problems {
+    let mut problems = Problems::default();
+    for name in stems(&root.join("config"), "yaml").iter().filter(|name| *name != used) {
+        let Some(mut findings) = open(root, &environment_file(name), &mut problems) else { continue };
+        let variables = Variables::EnvironmentAsFarAsSet(read_env);
+        if let Some(document) = read_document::<RawEnvironment>(&mut findings, FileKind::Environment, variables) {
+            let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+            validate_environment(&mut findings, &document.raw, name, &root, &|folder| folder.is_dir());
+        }
+        problems.extend(findings.problems.0);
+    }
+    problems.0.sort();
+    problems
+}
+
 fn environment_file(name: &str) -> PathBuf {
     Path::new("config").join(format!("{name}.yaml"))
 }
 
-fn load_environment(
+fn check_environment(
     root: &Path,
     name: &str,
     read_env: ReadEnvironment<'_>,
@@ -140,7 +182,6 @@ impl Sql {
     /// Reads one root. `written` is the folder as messages name it.
     fn load_root(&mut self, written: &Path, folder: &Path, problems: &mut Problems) {
         let mut found = BTreeSet::new();
-        let mut schema_of_table: BTreeMap<String, String> = BTreeMap::new();
         for (schema, path) in entries(folder, written, problems) {
             let shown = written.join(&schema);
             if !path.is_dir() {
@@ -177,10 +218,6 @@ impl Sql {
                     self.load_seed(&table, &pair, &path, &shown, problems);
                     continue;
                 }
-                if let Some(other) = schema_of_table.insert(table.clone(), schema.clone()) {
-                    let message = format!("the model name `{table}` stands twice: in `{other}` and here");
-                    problems.push(Problem::new(pair.any_file(&shown, &table), message).hint("rename one of them"));
-                }
                 self.load_model(name, &pair, &path, &shown, problems);
             }
         }
@@ -189,43 +226,45 @@ impl Sql {
 
     fn load_model(&mut self, name: TableName, pair: &Pair, folder: &Path, shown: &Path, problems: &mut Problems) {
         let (sql_file, yaml_file) = (format!("{}.sql", name.table), format!("{}.yaml", name.table));
-        if !pair.both(&sql_file, &yaml_file, "model", shown, problems) {
-            return;
-        }
-        let sql = open_in(folder, shown, &sql_file, problems);
-        let yaml = open_in(folder, shown, &yaml_file, problems);
-        let (Some(sql), Some(mut findings)) = (sql, yaml) else { return };
-        if sql.text().trim().is_empty() {
-            problems.push(Problem::new(&sql.file, "the file is empty, expected a query"));
-        }
-        match read_document::<RawModel>(&mut findings, FileKind::Model, Variables::None) {
-            Some(document) => {
-                let files = ModelFiles {
-                    name,
-                    sql: sql.text().to_owned(),
-                    sql_file: sql.file,
-                    yaml_file: findings.file.clone(),
-                };
-                self.models.push(validate_model(findings, document.raw, document.places, files));
+        let mut files =
+            ModelFiles { name, sql: String::new(), sql_file: shown.join(&sql_file), yaml_file: shown.join(&yaml_file) };
+        let mut findings = Findings::new(&files.yaml_file, "");
+        let mut document = None;
+        if pair.both(&sql_file, &yaml_file, "model", shown, &mut findings.problems) {
+            if let Some(sql) = open_in(folder, shown, &sql_file, problems) {
+                files.sql = sql.text().to_owned();
+                if files.sql.trim().is_empty() {
+                    problems.push(Problem::new(&files.sql_file, "the file is empty, expected a query"));
+                }
             }
-            None => problems.extend(findings.problems.0),
+            if let Some(yaml) = open_in(folder, shown, &yaml_file, &mut findings.problems) {
+                findings = yaml;
+                document = read_document::<RawModel>(&mut findings, FileKind::Model, Variables::None);
+            }
         }
+        // A model that cannot be read is still one that others may name.
+        let is_read = document.is_some();
+        let (raw, places) = document.map(|document| (document.raw, document.places)).unwrap_or_default();
+        self.models.push(CheckedModel { is_read, ..validate_model(findings, raw, places, files) });
     }
 
     fn load_seed(&mut self, name: &str, pair: &Pair, folder: &Path, shown: &Path, problems: &mut Problems) {
         let (csv_file, yaml_file) = (format!("{name}.csv"), format!("{name}.yaml"));
-        if !pair.both(&csv_file, &yaml_file, "seed", shown, problems) {
-            return;
+        let mut yaml = Findings::new(shown.join(&yaml_file), "");
+        let mut csv = Findings::new(shown.join(&csv_file), "");
+        let mut raw = None;
+        if pair.both(&csv_file, &yaml_file, "seed", shown, &mut yaml.problems) {
+            csv = open_in(folder, shown, &csv_file, &mut yaml.problems).unwrap_or(csv);
+            if let Some(read) = open_in(folder, shown, &yaml_file, &mut csv.problems) {
+                let earlier = std::mem::replace(&mut yaml, read);
+                yaml.problems.extend(earlier.problems.0);
+                raw = read_document::<RawSeed>(&mut yaml, FileKind::Seed, Variables::None).map(|document| document.raw);
+            }
         }
-        let csv = open_in(folder, shown, &csv_file, problems);
-        let yaml = open_in(folder, shown, &yaml_file, problems);
-        let (Some(mut csv), Some(mut yaml)) = (csv, yaml) else { return };
-        if let Some(document) = read_document::<RawSeed>(&mut yaml, FileKind::Seed, Variables::None) {
-            let file = csv.file.clone();
-            let seed = validate_seed(&mut yaml, &mut csv, document.raw, name, file);
-            let is_right = yaml.problems.is_empty() && csv.problems.is_empty();
-            self.seeds.push((seed, is_right));
-        }
+        let csv_path = csv.file.clone();
+        let seed = validate_seed(&mut yaml, &mut csv, raw.unwrap_or_default(), name, csv_path);
+        let is_right = yaml.problems.is_empty() && csv.problems.is_empty();
+        self.seeds.push((seed, is_right));
         problems.extend(yaml.problems.0);
         problems.extend(csv.problems.0);
     }

@@ -34,29 +34,56 @@ pub(crate) fn parse_location(text: &str, root: &Path) -> Result<Location, Unfit>
 
 /// Checks the location of a source and completes it into a URL; `{day}` and globs remain.
 ///
-/// The part before the first of them is a URL; the rest is text to be compared with the objects' paths.
+/// Up to the last slash before the first of them it is percent-encoded; behind it is text to compare with the objects'
+/// decoded paths. Without any of them all of it is percent-encoded.
 pub(crate) fn parse_pattern(text: &str, raw: Option<&Location>, root: &Path) -> Result<String, Unfit> {
+    if text.find("${raw}").is_some_and(|position| position > 0) {
+        return Err(Unfit::new("`${raw}` at its start only"));
+    }
     check_pattern(text)?;
-    if let Some(below) = text.strip_prefix("${raw}") {
+    let (plain, pattern) = split_pattern(text);
+    let base = if let Some(below) = text.strip_prefix("${raw}") {
         if !below.starts_with('/') {
             return Err(Unfit::new("a `/` and the objects' path after `${raw}`").hint("such as `${raw}/orders/*.csv`"));
         }
         // Where `raw` itself is wrong, that has been reported.
-        return Ok(raw.map_or_else(String::new, |raw| format!("{}{below}", raw.0.as_str().trim_end_matches('/'))));
-    }
-    if text.contains("${raw}") {
-        return Err(Unfit::new("`${raw}` at its start only"));
-    }
-    if let Some(scheme) = scheme_of(text)? {
+        let Some(raw) = raw else { return Ok(String::new()) };
+        below_url(raw, plain.trim_start_matches("${raw}"))?
+    } else if let Some(scheme) = scheme_of(text)? {
         let after = text.split_once("://").map_or("", |(_, after)| after);
         check_host(scheme, after.split('/').next().unwrap_or_default())?;
-        return Ok(text.to_owned());
+        let url = Url::parse(plain).map_err(|_| unfit())?;
+        if url.query().is_some() || url.fragment().is_some() || url.password().is_some() {
+            return Err(unfit().hint("write `#` as `%23`; credentials go into the environment's `storage`"));
+        }
+        url
+    } else {
+        path_url(&absolute(root, plain))?.0
+    };
+    let base = base.as_str().strip_suffix('/').unwrap_or(base.as_str());
+    Ok(if pattern.is_empty() { base.to_owned() } else { format!("{base}/{pattern}") })
+}
+
+/// Splits behind the last slash before the first `{day}` or glob; the slash itself is left out.
+fn split_pattern(text: &str) -> (&str, &str) {
+    let below_raw = if text.starts_with("${raw}") { "${raw}".len() } else { 0 };
+    let first = text[below_raw..].find(['*', '?', '[', '{']).map(|position| position + below_raw);
+    match first.map(|first| text[..first].rfind('/')) {
+        None => (text, ""),
+        Some(None) => ("", text),
+        Some(Some(0)) => ("/", &text[1..]),
+        Some(Some(slash)) => (&text[..slash], &text[slash + 1..]),
     }
-    if Path::new(text).is_absolute() {
-        return Ok(format!("file://{text}"));
-    }
-    let root = path_url(&absolute(root, "."))?;
-    Ok(format!("{}/{}", root.0.as_str().trim_end_matches('/'), text.trim_start_matches("./")))
+}
+
+/// The URL with more segments, percent-encoded.
+fn below_url(base: &Location, path: &str) -> Result<Url, Unfit> {
+    let mut url = base.0.clone();
+    url.path_segments_mut()
+        .map_err(|()| unfit())?
+        .pop_if_empty()
+        .extend(path.split('/').filter(|segment| !segment.is_empty()));
+    Ok(url)
 }
 
 fn check_pattern(text: &str) -> Result<(), Unfit> {

@@ -22,7 +22,7 @@ mod yaml;
 
 pub use environment::{Environment, Location};
 pub use job::{CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
-pub use load::load_project;
+pub use load::{check_other_environments, load_environment, load_project};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
     ParameterError, ParameterValue, Parameters, STANDARD_PARAMETERS, StandardParameter, standard_parameter,
@@ -32,6 +32,7 @@ pub use raw::json_schemas;
 pub use selectors::{ModelGraph, SelectorError, select_models};
 pub use source::{ColumnContract, Compression, CsvOptions, Delimiter, Format, MaxRejected, Source, UnknownColumns};
 pub use text::Value;
+pub use validate::cron_parser;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -105,9 +105,11 @@ pub struct ModelColumn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum History {
+    /// None.
     None,
     /// Month ends, and the newest.
     Monthly,
+    /// Every day's.
     Daily,
 }
 

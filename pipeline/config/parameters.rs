@@ -211,7 +211,7 @@ pub const STANDARD_PARAMETERS: &[StandardParameter] = &[
         (0.0, 1.0),
         "The fall in spending, as a share, from which a customer counts as spend churn.",
     ),
-    days("active_days", 90, "Up to this many days after the last purchase a customer is active."),
+    days("active_days", 90, "For fewer days than this after the last purchase a customer is active."),
     days("dormant_days", 180, "From this many days after the last purchase a customer is dormant."),
     days("lost_days", 365, "From this many days after the last purchase a customer is lost."),
     days("lead_half_life_days", 30, "Days after which a signal counts half in a lead's score."),

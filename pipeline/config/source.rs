@@ -12,7 +12,7 @@ pub struct Source {
     pub name: String,
     /// The location with `${raw}` and `${env:…}` resolved; `{day}` (yyyy-mm-dd) and globs (`*`, `?`, `[…]`, `**`) remain.
     /// A full URL such as `s3://bucket/orders/date={day}/*.csv.gz`: up to the last slash before the first `{day}` or glob it
-    /// is percent-encoded, behind it is text to compare with the objects' decoded paths.
+    /// is percent-encoded, behind it is text to compare with the objects' decoded paths. Without any it is all encoded.
     pub location: String,
     pub format: Format,
     /// `None`: by the object's ending (`.gz`, `.zst`).
@@ -62,6 +62,7 @@ pub enum Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownColumns {
+    /// It is not landed.
     Ignore,
     /// A row that has one is rejected.
     Reject,

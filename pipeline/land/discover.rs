@@ -145,8 +145,10 @@ fn list_error(source: &Source, location: &str, error: StorageError) -> LandError
     }
 }
 
+/// A path below a folder, spelled as stores spell the paths that they list.
 fn child(folder: &Path, name: &str) -> Path {
-    name.split('/').fold(folder.clone(), |path, part| path.join(part))
+    let whole = format!("{folder}/{name}");
+    Path::parse(whole.trim_start_matches('/')).unwrap_or_else(|_| Path::from(whole))
 }
 
 fn relative(folder: &Path, path: &Path) -> String {

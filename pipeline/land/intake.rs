@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::contract::Contract;
 use super::diff::{Diff, FoundObject, LandedObject, Why};
 use super::error::LandError;
-use super::landing::{LandingRequest, Progress, sink_error};
+use super::landing::{LandingRequest, sink_error};
 use super::layout;
 use super::read::{Event, ObjectReader, Rejected};
 use super::report::{LandingReport, ObjectReport};
@@ -71,8 +71,7 @@ pub(crate) async fn take_in(
     let mut work: Vec<(&FoundObject, Option<Why>)> = diff.new.iter().map(|object| (object, None)).collect();
     work.extend(diff.changed.iter().map(|(object, why)| (object, Some(*why))));
     work.sort_by(|one, other| one.0.name.cmp(&other.0.name));
-    let mut progress = Progress { objects: work.len(), bytes: diff.bytes(), ..Progress::default() };
-    request.progress.progress(progress);
+    let progress = request.progress.start(&format!("landing {}", request.source.name), Some(diff.bytes()));
 
     let store_url = super::discover::parse_location(request.source)?.folder;
     let (store, _) = request
@@ -99,18 +98,20 @@ pub(crate) async fn take_in(
         let mut reader = reading.pop_front().ok_or(LandError::Stopped)?;
         let name: Arc<str> = object.name.as_str().into();
         let modified = object.modified.timestamp_micros();
-        let (mut rows_in, mut landed, mut rejected) = (0_u64, 0_u64, 0_u64);
+        let (mut rows_in, mut landed, mut rejected, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
+        progress.message(&object.name);
         let header = loop {
             match reader.next().await.ok_or(LandError::Stopped)?? {
                 Event::Rows(rows) => {
                     rows_in += rows.records;
-                    progress.rows += rows.records;
                     landed += rows.batch.num_rows() as u64;
                     rejected += rows.rejected.len() as u64;
                     rows.rejected.iter().for_each(|row| report.count_reason(&row.reason));
                     rejected_sink.push(&name, rows.rejected).await.map_err(failed)?;
                     sink.push(name.clone(), modified, rows.batch).await.map_err(failed)?;
-                    request.progress.progress(progress);
+                    let now = reader.bytes().min(object.size);
+                    progress.advance(now.saturating_sub(bytes));
+                    bytes = bytes.max(now);
                 }
                 Event::End { header } => break header,
             }
@@ -118,9 +119,7 @@ pub(crate) async fn take_in(
         if rows_in != landed + rejected {
             return Err(LandError::Unbalanced { object: object.name.clone(), read: rows_in, landed, rejected });
         }
-        progress.objects_done += 1;
-        progress.bytes_done += object.size;
-        request.progress.progress(progress);
+        progress.advance(object.size - bytes);
         let name = object.name.clone();
         report.objects.push(ObjectReport { name, bytes: object.size, rows_in, landed, rejected, again: *again });
         objects.push(LandedObject {
@@ -135,6 +134,7 @@ pub(crate) async fn take_in(
             header,
         });
     }
+    progress.finish();
     let written = sink.close().await.map_err(failed)?;
     let rejected = rejected_sink.close().await.map_err(failed)?;
     check_written(request, report, &written.files, &rejected)?;

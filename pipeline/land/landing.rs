@@ -20,6 +20,7 @@ use super::report::{LandingReport, TouchedDays};
 use super::sink::SinkError;
 use super::tables::{KindWriter, object_batch, read_objects};
 use crate::config::{MaxRejected, Source};
+use crate::progress::Progress;
 use crate::storage::{Change, DataFile, Snapshot, StorageError, Stores, Table};
 
 /// How often a landing starts anew because another one committed first, or an object changed.
@@ -30,28 +31,6 @@ const MOST_TABLE_COLUMNS: usize = 1000;
 const MOST_GONE_KEYS: usize = 8_000_000;
 /// Marks the contract of an object whose rows were converted to it, not read under it.
 const CONVERTED: &str = " converted";
-
-/// How far a landing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
-    pub objects_done: usize,
-    pub objects: usize,
-    /// Compressed bytes of the objects that are done.
-    pub bytes_done: u64,
-    pub bytes: u64,
-    /// Records read so far.
-    pub rows: u64,
-}
-
-/// Hears how far a landing is; called often.
-pub trait ProgressListener: Send + Sync {
-    fn progress(&self, progress: Progress);
-}
-
-/// Nobody is listening.
-impl ProgressListener for () {
-    fn progress(&self, _progress: Progress) {}
-}
 
 /// Bounds of a landing's memory.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +67,8 @@ pub struct LandingRequest<'a> {
     pub run: Option<&'a str>,
     pub now: DateTime<Utc>,
     pub sizes: Sizes,
-    pub progress: &'a dyn ProgressListener,
+    /// Advances by compressed bytes.
+    pub progress: &'a dyn Progress,
 }
 
 /// What a landing would do.

@@ -27,7 +27,7 @@ pub use contract::ContractError;
 pub use diff::{Diff, FoundObject, LandedObject, Reland, Why, diff};
 pub use discover::{Listing, discover};
 pub use error::LandError;
-pub use landing::{LandingPlan, LandingRequest, Progress, ProgressListener, Sizes, land, plan_landing};
+pub use landing::{LandingPlan, LandingRequest, Sizes, land, plan_landing};
 pub use layout::{
     BY, COLUMN, CONTRACT, DAY, ETAG, HEADER, KEY, KIND, Kind, LANDED_AT, LINE, LandedFiles, MODIFIED, OBJECT, OFFSET,
     RAW, REASON, REJECTED, ROWS, SIZE, contract_schema, landed_files, landed_schema,

@@ -1,6 +1,6 @@
 //! Opens the state file: creates it, brings its schema up to date, and says plainly why it cannot be used.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -126,7 +126,7 @@ impl State {
 }
 
 fn create_folder(path: &Path) -> Result<(), StateError> {
-    let folder = path.parent().map(Path::to_owned).unwrap_or_else(PathBuf::new);
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     if folder.as_os_str().is_empty() {
         return Ok(());
     }

@@ -251,6 +251,19 @@ impl State {
             .collect()
     }
 
+    /// The latest as-of for which the job published, or found that nothing had changed.
+    pub async fn newest_good_day(&self, job: &str) -> Result<Option<NaiveDate>, StateError> {
+        let row = sqlx::query(
+            "select max(as_of) as newest from runs
+             where job = ? and status in ('succeeded', 'nothing_to_do', 'partly_failed')",
+        )
+        .bind(job)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.failed("reading a job's runs", error))?;
+        Record { row: &row, path: &self.path }.optional_day("newest")
+    }
+
     /// Finds the one run whose id begins with `prefix`, with everything recorded about it.
     pub async fn show_run(&self, prefix: &str, now: DateTime<Utc>) -> Result<RunDetails, StateError> {
         const DOING: &str = "reading a run";

@@ -31,10 +31,15 @@ async fn check_raw(stores: &Stores, url: &Url) -> Finding {
     }
 }
 
-async fn first_object(stores: &Stores, url: &Url) -> Result<Option<Path>, StorageError> {
+/// The path of some object below the location, relative to it.
+async fn first_object(stores: &Stores, url: &Url) -> Result<Option<String>, StorageError> {
     let (store, path) = stores.open(url)?;
     let first = store.list(Some(&path)).try_next().await;
-    Ok(first.map_err(|error| StorageError::from_store(url.as_str(), error))?.map(|object| object.location))
+    let first = first.map_err(|error| StorageError::from_store(url.as_str(), error))?;
+    Ok(first.map(|object| match object.location.prefix_match(&path) {
+        Some(parts) => parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"),
+        None => object.location.to_string(),
+    }))
 }
 
 /// What the probe saw.

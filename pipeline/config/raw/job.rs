@@ -125,9 +125,11 @@ pub(crate) struct RawSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RawFormat {
+    /// Text with delimiters.
     Csv,
     /// One JSON object per line.
     Ndjson,
+    /// Apache Parquet.
     Parquet,
 }
 

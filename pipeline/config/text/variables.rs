@@ -10,12 +10,21 @@ pub(crate) struct Resolved {
     pub secrets: Vec<(String, String)>,
 }
 
-/// Resolves every `${env:NAME}`; the variables named in `kept` stay as they are written. The error is a message.
+/// Why a text's variables cannot be resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unresolved {
+    pub message: String,
+    /// The variable is written well, but has no value here.
+    pub is_unset: bool,
+}
+
+/// Resolves every `${env:NAME}`; the variables named in `kept` stay as they are written.
 pub(crate) fn resolve(
     written: &str,
     kept: &[&str],
     read_env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Resolved, String> {
+) -> Result<Resolved, Unresolved> {
+    let malformed = |message: String| Unresolved { message, is_unset: false };
     let mut text = String::new();
     let mut secrets = Vec::new();
     let mut rest = written;
@@ -23,25 +32,28 @@ pub(crate) fn resolve(
         text.push_str(&rest[..start]);
         let after = &rest[start + 2..];
         let Some(end) = after.find('}') else {
-            return Err(format!("`${{{after}` is not closed, expected `}}` after the variable's name"));
+            return Err(malformed(format!("`${{{after}` is not closed, expected `}}` after the variable's name")));
         };
         let variable = &after[..end];
         match variable.strip_prefix("env:") {
             Some(name) if is_variable_name(name) => {
-                let value = read_env(name).ok_or_else(|| format!("the environment variable `{name}` is not set"))?;
+                let value = read_env(name).ok_or_else(|| Unresolved {
+                    message: format!("the environment variable `{name}` is not set"),
+                    is_unset: true,
+                })?;
                 text.push_str(&value);
                 secrets.push((value, format!("${{{variable}}}")));
             }
             Some(name) => {
-                return Err(format!(
+                return Err(malformed(format!(
                     "`${{env:{name}}}` does not name an environment variable, expected letters, digits and `_`"
-                ));
+                )));
             }
             None if kept.contains(&variable) => text.push_str(&rest[start..start + 2 + end + 1]),
             None => {
                 let mut known = vec!["`${env:NAME}`".to_owned()];
                 known.extend(kept.iter().map(|name| format!("`${{{name}}}`")));
-                return Err(format!("unknown variable `${{{variable}}}`, expected {}", known.join(" or ")));
+                return Err(malformed(format!("unknown variable `${{{variable}}}`, expected {}", known.join(" or "))));
             }
         }
         rest = &after[end + 1..];

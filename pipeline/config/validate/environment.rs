@@ -25,6 +25,8 @@ pub(crate) struct CheckedEnvironment {
     pub parameters: Parameters,
     /// The SQL roots as written and as absolute folders; those that do not exist are left out.
     pub sql_roots: Vec<(PathBuf, PathBuf)>,
+    /// Not all SQL roots could be found, so models may be missing.
+    pub misses_sql: bool,
 }
 
 /// Validates an environment. `root` is absolute; `is_folder` tells whether a folder exists.
@@ -69,7 +71,8 @@ pub(crate) fn validate_environment(
             storage,
         })
     })();
-    CheckedEnvironment { environment, raw: raw_location, parameters, sql_roots }
+    let misses_sql = raw.sql.as_ref().is_some_and(|written| written.len() != sql_roots.len());
+    CheckedEnvironment { environment, raw: raw_location, parameters, sql_roots, misses_sql }
 }
 
 const DEFAULT_MEMORY_LIMIT: u64 = 2 << 30;

@@ -13,7 +13,8 @@ mod source;
 pub(crate) use environment::{CheckedEnvironment, validate_environment};
 pub(crate) use job::{CheckedJob, validate_job};
 pub(crate) use model::{CheckedModel, ModelFiles, validate_model};
-pub(crate) use project::validate_project;
+pub(crate) use project::{Known, validate_project};
+pub use schedule::cron_parser;
 pub(crate) use seed::validate_seed;
 
 use super::document::Findings;

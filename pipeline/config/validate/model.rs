@@ -19,6 +19,8 @@ pub(crate) struct CheckedModel {
     pub model: Model,
     pub findings: Findings,
     pub relationships: Vec<Relationship>,
+    /// Its YAML could be read; if not, nothing but its name is known.
+    pub is_read: bool,
 }
 
 /// A reference to another table's column, with its places.
@@ -112,7 +114,7 @@ pub(crate) fn validate_model(
         tags: raw.tags.into_iter().map(|tag| tag.value).collect(),
         places,
     };
-    CheckedModel { model, findings, relationships }
+    CheckedModel { model, findings, relationships, is_read: true }
 }
 
 fn validate_column(findings: &mut Findings, raw: &RawModelColumn, before: &[ModelColumn]) -> Option<ModelColumn> {

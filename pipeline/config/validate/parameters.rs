@@ -31,7 +31,7 @@ pub(super) fn environment_parameters(findings: &mut Findings, raw: &RawParameter
             parameters.0.insert(name.value.clone(), value);
         }
     }
-    contradictions(findings, raw, &parameters);
+    contradictions(findings, raw, &parameters, &[]);
     parameters
 }
 
@@ -51,15 +51,21 @@ pub(super) fn job_parameters(findings: &mut Findings, raw: &RawParameters, known
             parameters.0.insert(name.value.clone(), value);
         }
     }
-    contradictions(findings, raw, &parameters);
+    contradictions(findings, raw, &parameters, &known.contradictions());
     parameters
 }
 
-fn contradictions(findings: &mut Findings, raw: &RawParameters, parameters: &Parameters) {
-    if raw.0.0.is_empty() {
-        return;
-    }
+/// Reports what contradicts itself, apart from what did already before.
+fn contradictions(
+    findings: &mut Findings,
+    raw: &RawParameters,
+    parameters: &Parameters,
+    before: &[(&'static str, String)],
+) {
     for (name, message) in parameters.contradictions() {
+        if before.iter().any(|(_, other)| *other == message) {
+            continue;
+        }
         // At the parameter that is at fault; else at the last one given.
         let at_fault = raw.0.0.iter().find(|(given, _)| given.value == name).or(raw.0.0.last());
         if let Some((given, _)) = at_fault {

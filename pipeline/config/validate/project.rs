@@ -4,21 +4,34 @@ use std::collections::BTreeMap;
 
 use super::CheckedJob;
 use super::model::{CheckedModel, parse_table_name};
-use crate::config::selectors::Selector;
+use crate::config::selectors::{Selector, SelectorError};
 use crate::config::text::{did_you_mean, one_of};
 use crate::config::{Materialization, Model, Seed, TableName, UnknownColumns};
 
 /// The columns of every table that a relationship may name; `None` where they are not known.
 type Tables = BTreeMap<TableName, Option<Vec<String>>>;
 
+/// Whether everything could be read that a name may refer to. A name is not wrong because of another file's mistake.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub all_jobs: bool,
+    pub all_sql_roots: bool,
+}
+
 /// Checks what no file can tell alone. Problems go to the file that is to be mended.
-pub(crate) fn validate_project(jobs: &mut [CheckedJob], models: &mut [CheckedModel], seeds: &[(Seed, bool)]) {
+pub(crate) fn validate_project(
+    jobs: &mut [CheckedJob],
+    models: &mut [CheckedModel],
+    seeds: &[(Seed, bool)],
+    known: Known,
+) {
     let tables = known_tables(jobs, models, seeds);
-    models.iter_mut().for_each(|model| check_relationships(model, &tables));
+    models.iter_mut().for_each(|model| check_relationships(model, &tables, known));
     check_sources(jobs);
     let by_name: BTreeMap<TableName, Model> =
         models.iter().map(|checked| (checked.model.name.clone(), checked.model.clone())).collect();
-    check_selectors(jobs, &by_name);
+    let all_tags = models.iter().all(|checked| checked.is_read);
+    check_selectors(jobs, &by_name, known.all_sql_roots, all_tags);
 }
 
 fn known_tables(jobs: &[CheckedJob], models: &[CheckedModel], seeds: &[(Seed, bool)]) -> Tables {
@@ -42,16 +55,23 @@ fn known_tables(jobs: &[CheckedJob], models: &[CheckedModel], seeds: &[(Seed, bo
     tables
 }
 
-fn check_relationships(checked: &mut CheckedModel, tables: &Tables) {
+fn check_relationships(checked: &mut CheckedModel, tables: &Tables, known: Known) {
     for relationship in &checked.relationships {
         let Ok(name) = parse_table_name(&relationship.table.value) else { continue };
         if name.schema == "ops" {
             continue;
         }
+        let all_known = if name.schema == "landed" { known.all_jobs } else { known.all_sql_roots };
         match tables.get(&name) {
+            None if !all_known => {}
             None => {
+                let is_landed = name.schema == "landed";
                 let names: Vec<String> = tables.keys().map(TableName::to_string).collect();
                 let hint = did_you_mean(&relationship.table.value, names.iter().map(String::as_str));
+                // A source that no job declares is empty in a project that shares another's SQL.
+                if is_landed && hint.is_none() {
+                    continue;
+                }
                 let message = format!("`to` names the table `{name}`, which does not exist");
                 checked.findings.report(relationship.table.place, message, hint);
             }
@@ -89,12 +109,15 @@ fn check_sources(jobs: &mut [CheckedJob]) {
 }
 
 /// Reports selectors that match nothing, and tables that two jobs build.
-fn check_selectors(jobs: &mut [CheckedJob], models: &BTreeMap<TableName, Model>) {
+fn check_selectors(jobs: &mut [CheckedJob], models: &BTreeMap<TableName, Model>, all_models: bool, all_tags: bool) {
     let mut owners: BTreeMap<TableName, String> = BTreeMap::new();
     for checked in jobs {
         for text in &checked.selectors {
             let matched = match Selector::parse(&text.value).and_then(|selector| selector.matches(models)) {
                 Ok(matched) => matched,
+                Err(SelectorError::NoMatch { .. }) if !all_models || (!all_tags && text.value.contains("tag:")) => {
+                    continue;
+                }
                 Err(error) => {
                     checked.findings.report(text.place, error.to_string(), error.hint().map(str::to_owned));
                     continue;

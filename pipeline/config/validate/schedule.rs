@@ -34,6 +34,11 @@ pub(super) fn validate_schedule(findings: &mut Findings, raw: &RawSchedule) -> O
     })
 }
 
+/// The parser of [`Schedule::cron`]: five fields, or six with seconds first; day of month or day of week.
+pub fn cron_parser() -> CronParser {
+    CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).dom_and_dow(false).build()
+}
+
 /// Checks a cron expression of five fields, or six with seconds first, that fires sometime.
 fn check_cron(text: &str) -> Result<(), Unfit> {
     let fields = text.split_whitespace().count();
@@ -50,13 +55,7 @@ fn check_cron(text: &str) -> Result<(), Unfit> {
             _ => unfit,
         });
     }
-    let cron = CronParser::builder()
-        .seconds(Seconds::Optional)
-        .year(Year::Disallowed)
-        .dom_and_dow(false)
-        .build()
-        .parse(text)
-        .map_err(|_| broken_field(text))?;
+    let cron = cron_parser().parse(text).map_err(|_| broken_field(text))?;
     // A fixed moment, so that the same file is right today and tomorrow.
     let start = DateTime::<Utc>::UNIX_EPOCH + chrono::TimeDelta::days(19_723);
     cron.find_next_occurrence(&start, true)
@@ -68,16 +67,16 @@ fn check_cron(text: &str) -> Result<(), Unfit> {
 fn broken_field(text: &str) -> Unfit {
     let mut fields: Vec<&str> = text.split_whitespace().collect();
     let mut limits = vec![
-        ("minute", "0 to 59"),
-        ("hour", "0 to 23"),
-        ("day of month", "1 to 31"),
-        ("month", "1 to 12 or `JAN` to `DEC`"),
-        ("day of week", "0 to 7 or `SUN` to `SAT`"),
+        ("a minute", "0 to 59"),
+        ("an hour", "0 to 23"),
+        ("a day of month", "1 to 31"),
+        ("a month", "1 to 12 or `JAN` to `DEC`"),
+        ("a day of week", "0 to 7 or `SUN` to `SAT`"),
     ];
     if fields.len() == 6 {
-        limits.insert(0, ("second", "0 to 59"));
+        limits.insert(0, ("a second", "0 to 59"));
     }
-    let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
+    let parser = cron_parser();
     for position in 0..fields.len() {
         let field = std::mem::replace(&mut fields[position], "*");
         let mut alone = vec!["*"; fields.len()];
@@ -85,7 +84,7 @@ fn broken_field(text: &str) -> Unfit {
         if parser.parse(&alone.join(" ")).is_err()
             && let Some((name, limit)) = limits.get(position)
         {
-            return Unfit::new(format!("a {name} from {limit}, or `*`, a list, a range or a step of them"));
+            return Unfit::new(format!("{name} from {limit}, or `*`, a list, a range or a step of them"));
         }
     }
     Unfit::new("a cron expression such as `0 2 * * *`")
@@ -98,7 +97,8 @@ pub(super) fn parse_zone(text: &str) -> Result<Tz, Unfit> {
         let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
         let city_of = |name: &'static str| name.rsplit_once('/').map_or(name, |(_, city)| city);
         let by_city = || names().find(|name| city_of(name).eq_ignore_ascii_case(&text.replace(' ', "_")));
-        match by_city().or_else(|| closest(text, names())) {
+        let in_other_case = || names().find(|name| name.eq_ignore_ascii_case(text));
+        match in_other_case().or_else(by_city).or_else(|| closest(text, names())) {
             Some(name) => unfit.hint(format!("did you mean `{name}`?")),
             None => unfit,
         }

@@ -35,10 +35,7 @@ pub(crate) fn validate_seed(
         }
         columns.push(ModelColumn { name: name.value.clone(), data_type, description: column.description.clone() });
     }
-    // What the CSV should look like is known only if the YAML is right.
-    if is_complete {
-        check_csv(csv, &columns, &yaml.file.display().to_string());
-    }
+    check_csv(csv, is_complete.then_some(&columns), &yaml.file.display().to_string());
     Seed {
         name: name.to_owned(),
         csv_file,
@@ -48,7 +45,8 @@ pub(crate) fn validate_seed(
     }
 }
 
-fn check_csv(csv: &mut Findings, columns: &[ModelColumn], yaml_file: &str) {
+/// `columns` are `None` where the YAML does not tell them: then only the CSV itself is checked.
+fn check_csv(csv: &mut Findings, columns: Option<&Vec<ModelColumn>>, yaml_file: &str) {
     let records = match parse_csv(csv.text()) {
         Ok(records) => records,
         Err(error) => {
@@ -56,6 +54,7 @@ fn check_csv(csv: &mut Findings, columns: &[ModelColumn], yaml_file: &str) {
             return;
         }
     };
+    let Some(columns) = columns else { return };
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let Some((header, rows)) = records.split_first() else {
         csv.report_file(format!("the file is empty, expected the header `{}`", names.join(",")), None);

@@ -13,6 +13,7 @@ pub(crate) use placed::{Entries, Placed, from_node};
 pub(crate) use shape::check_shape;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
@@ -61,6 +62,11 @@ impl Reading<'_> {
 
     /// The plain word at a place: a number, `true`. Empty where something else stands there (an anchor, a tag).
     fn word_at(&self, place: Place) -> String {
+        // Looking so far into a line for each of its numbers would take long.
+        const FARTHEST_COLUMN: usize = 10_000;
+        if place.column > FARTHEST_COLUMN {
+            return String::new();
+        }
         let line = self.lines.get(place.line.saturating_sub(1)).copied().unwrap_or_default();
         let is_part = |character: &char| character.is_ascii_alphanumeric() || "+-._~".contains(*character);
         line.chars().skip(place.column.saturating_sub(1)).take_while(is_part).collect()
@@ -110,6 +116,8 @@ fn syntax_flaw(error: &serde_yaml::Error, lines: &[&str]) -> Flaw {
             Some("indent with spaces, not with tabs".to_owned())
         } else if [before, here].iter().any(|line| line.contains("${")) {
             Some("inside `{…}` or `[…]`, put a text that holds `${…}` in double quotes".to_owned())
+        } else if message.contains("scanning an alias") || message.contains("scanning an anchor") {
+            Some("put a text that begins with `*` or `&` in quotes".to_owned())
         } else if message.contains("mapping values are not allowed") {
             Some("put a text that holds `: ` in quotes; check the indentation".to_owned())
         } else {
@@ -207,6 +215,7 @@ impl<'de> Visitor<'de> for Capture<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut line_of_key: HashMap<String, usize> = HashMap::new();
         loop {
             let mut slot = None;
             let read = map.next_key_seed(Capture { slot: &mut slot, reading: self.reading });
@@ -234,12 +243,15 @@ impl<'de> Visitor<'de> for Capture<'_, '_> {
             if !matches!(&value.kind, Kind::Scalar(scalar) if scalar.value != ScalarValue::Null) {
                 value.place = key.place;
             }
-            match entries.iter().find(|(other, _)| other.name == key.name) {
-                Some((first, _)) => {
+            match line_of_key.get(&key.name) {
+                Some(line) => {
                     let message = format!("the key `{}` stands here for the second time", key.name);
-                    self.reading.flaw(key.place, message, &format!("it stands in line {} already", first.place.line));
+                    self.reading.flaw(key.place, message, &format!("it stands in line {} already", line));
                 }
-                None => entries.push((key, value)),
+                None => {
+                    line_of_key.insert(key.name.clone(), key.place.line);
+                    entries.push((key, value));
+                }
             }
         }
         let place = entries.first().map_or(Place::START, |(key, _)| key.place);

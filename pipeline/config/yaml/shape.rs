@@ -15,7 +15,8 @@ pub(crate) fn check_shape(root: &mut Node, schema: &Value, flaws: &mut Vec<Flaw>
         return;
     }
     let message = format!("the file is {}, expected a mapping such as `name: value`", root.describe());
-    flaws.push(Flaw { place: Some(root.place), message, hint: None });
+    let is_empty = matches!(&root.kind, Kind::Scalar(scalar) if scalar.value == ScalarValue::Null);
+    flaws.push(Flaw { place: (!is_empty).then_some(root.place), message, hint: None });
     root.kind = Kind::Mapping(Vec::new());
 }
 

@@ -1,6 +1,8 @@
 //! Raw bytes to blocks of decompressed bytes, as far as they can be read.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -13,10 +15,17 @@ use crate::config::Compression;
 const FILE_READ_BYTES: usize = 256 * 1024;
 
 /// Where an object's bytes come from.
-pub(crate) enum Input {
-    /// With the bytes that are still to come: an object that ends before or after them has changed.
-    File(std::fs::File, u64),
-    Stream(mpsc::Receiver<Result<Bytes, object_store::Error>>, u64),
+pub(crate) enum Origin {
+    File(std::fs::File),
+    Stream(mpsc::Receiver<Result<Bytes, object_store::Error>>),
+}
+
+/// An object's bytes, counted.
+pub(crate) struct Input {
+    origin: Origin,
+    /// Bytes still to come: an object that ends before or after them has changed.
+    left: u64,
+    counter: Arc<AtomicU64>,
 }
 
 /// The store failed in the middle of an object.
@@ -41,18 +50,23 @@ pub(crate) enum DataEnd {
 }
 
 impl Input {
+    /// `counter` grows with the bytes that are read.
+    pub fn new(origin: Origin, size: u64, counter: Arc<AtomicU64>) -> Self {
+        Self { origin, left: size, counter }
+    }
+
     fn next(&mut self) -> Result<Option<Bytes>, InputError> {
-        let bytes = match self {
-            Self::File(file, _) => read_some(file)?,
-            Self::Stream(stream, _) => stream.blocking_recv().transpose()?,
+        let bytes = match &mut self.origin {
+            Origin::File(file) => read_some(file)?,
+            Origin::Stream(stream) => stream.blocking_recv().transpose()?,
         };
-        let (Self::File(_, left) | Self::Stream(_, left)) = self;
         match bytes {
             Some(bytes) => {
-                *left = left.checked_sub(bytes.len() as u64).ok_or(InputError::Length)?;
+                self.left = self.left.checked_sub(bytes.len() as u64).ok_or(InputError::Length)?;
+                self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 Ok(Some(bytes))
             }
-            None if *left > 0 => Err(InputError::Length),
+            None if self.left > 0 => Err(InputError::Length),
             None => Ok(None),
         }
     }

@@ -8,13 +8,14 @@ mod parquet;
 mod text;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use object_store::{GetOptions, GetResultPayload, ObjectStore};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub(crate) use chunk::{Rejected, Rows, with_day_and_key};
-use decompress::{DataEnd, Input, InputError, decompress};
+use decompress::{DataEnd, Input, InputError, Origin, decompress};
 use text::{Scan, TextReader};
 
 use super::contract::Contract;
@@ -47,6 +48,7 @@ pub(crate) enum Event {
 
 /// An object that is being read. Dropping it stops the reading.
 pub(crate) struct ObjectReader {
+    bytes: Arc<AtomicU64>,
     events: mpsc::Receiver<Result<Event, LandError>>,
     tasks: JoinSet<()>,
 }
@@ -66,13 +68,15 @@ impl ObjectReader {
         sizes: ReadSizes,
     ) -> Self {
         let (sender, events) = mpsc::channel(WAITING_EVENTS);
+        let bytes = Arc::new(AtomicU64::new(0));
+        let counter = bytes.clone();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let outcome = match contract.format {
                 Format::Parquet => parquet::read(store, &object, &contract, &sender).await,
                 Format::Csv(_) | Format::NdJson => {
                     let compression = compression.unwrap_or_else(|| by_ending(&object.name));
-                    read_text(store, &object, contract, compression, sizes, &sender).await
+                    read_text(store, &object, contract, compression, sizes, counter, &sender).await
                 }
             };
             if let Err(error) = outcome {
@@ -80,7 +84,12 @@ impl ObjectReader {
                 let _ = sender.send(Err(error)).await;
             }
         });
-        Self { events, tasks }
+        Self { bytes, events, tasks }
+    }
+
+    /// Compressed bytes that have been read so far; not counted for Parquet.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// The next stretch; `None` after the end, or when reading stopped without one.
@@ -125,13 +134,14 @@ async fn read_text(
     contract: Arc<Contract>,
     compression: Compression,
     sizes: ReadSizes,
+    counter: Arc<AtomicU64>,
     events: &Events,
 ) -> Result<(), LandError> {
     let got = store.get_opts(&object.path, get_options(object)).await.map_err(|error| read_error(object, error))?;
     let mut fetching = JoinSet::new();
     let size = got.meta.size;
-    let input = match got.payload {
-        GetResultPayload::File(file, _) => Input::File(file, size),
+    let origin = match got.payload {
+        GetResultPayload::File(file, _) => Origin::File(file),
         GetResultPayload::Stream(mut stream) => {
             let (bytes, arriving) = mpsc::channel(WAITING_BYTES);
             fetching.spawn(async move {
@@ -142,9 +152,10 @@ async fn read_text(
                     }
                 }
             });
-            Input::Stream(arriving, size)
+            Origin::Stream(arriving)
         }
     };
+    let input = Input::new(origin, size, counter);
     let (parts, decompressed) = mpsc::channel::<Part>(WAITING_BLOCKS);
     let decompressing = tokio::task::spawn_blocking(move || {
         let outcome = decompress(input, compression, sizes.block_bytes, |block| {

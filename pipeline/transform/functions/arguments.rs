@@ -44,7 +44,9 @@ impl Accepts {
                 DataType::Null => Some(utc_timestamp()),
                 _ => None,
             },
-            Self::Day => matches!(given, DataType::Date32 | DataType::Date64 | DataType::Null).then_some(DataType::Date32),
+            Self::Day => {
+                matches!(given, DataType::Date32 | DataType::Date64 | DataType::Null).then_some(DataType::Date32)
+            }
             Self::Whole => (given.is_integer() || given.is_null()).then_some(DataType::Int64),
             Self::Number => (given.is_numeric() || given.is_null()).then_some(DataType::Float64),
             Self::Money => match given {
@@ -63,7 +65,9 @@ impl Accepts {
                 _ => None,
             },
             Self::Fit(fields) => match given {
-                DataType::Struct(present) if fields.iter().all(|name| present.find(name).is_some()) => Some(given.clone()),
+                DataType::Struct(present) if fields.iter().all(|name| present.find(name).is_some()) => {
+                    Some(given.clone())
+                }
                 _ => None,
             },
         }

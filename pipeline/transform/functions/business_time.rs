@@ -26,9 +26,12 @@ pub(super) fn functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     let day = || vec![form(&[("date", Accepts::Day)])];
     let (for_day, for_time, for_start) = (offsets.clone(), offsets.clone(), offsets);
     vec![
-        RowFunction::new("business_day", instant(), |_| DataType::Date32, move |columns| {
-            by_unit(&columns[0], &BusinessDay(for_day.get()))
-        })
+        RowFunction::new(
+            "business_day",
+            instant(),
+            |_| DataType::Date32,
+            move |columns| by_unit(&columns[0], &BusinessDay(for_day.get())),
+        )
         .in_zone(zone)
         .build(),
         RowFunction::new("local_time", instant(), without_zone, move |columns| {
@@ -36,9 +39,14 @@ pub(super) fn functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
         })
         .in_zone(zone)
         .build(),
-        RowFunction::new("day_start", day(), |_| utc_timestamp(), move |columns| day_start(&columns[0], for_start.get()))
-            .in_zone(zone)
-            .build(),
+        RowFunction::new(
+            "day_start",
+            day(),
+            |_| utc_timestamp(),
+            move |columns| day_start(&columns[0], for_start.get()),
+        )
+        .in_zone(zone)
+        .build(),
     ]
 }
 
@@ -70,8 +78,12 @@ fn by_unit(column: &ArrayRef, function: &impl OfInstants) -> Result<ArrayRef> {
     match column.data_type() {
         DataType::Timestamp(TimeUnit::Second, _) => apply::<TimestampSecondType>(column, function, 1),
         DataType::Timestamp(TimeUnit::Millisecond, _) => apply::<TimestampMillisecondType>(column, function, 1_000),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => apply::<TimestampMicrosecondType>(column, function, MICROSECONDS),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => apply::<TimestampNanosecondType>(column, function, 1_000_000_000),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            apply::<TimestampMicrosecondType>(column, function, MICROSECONDS)
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            apply::<TimestampNanosecondType>(column, function, 1_000_000_000)
+        }
         _ => Err(wrong_type("a timestamp", column)),
     }
 }

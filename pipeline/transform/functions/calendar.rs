@@ -29,9 +29,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             },
         )
         .build(),
-        RowFunction::new("days_between", from_to(), |_| DataType::Int64, |columns| {
-            between(columns, |from, to| Ok(i64::from(to) - i64::from(from)))
-        })
+        RowFunction::new(
+            "days_between",
+            from_to(),
+            |_| DataType::Int64,
+            |columns| between(columns, |from, to| Ok(i64::from(to) - i64::from(from))),
+        )
         .build(),
         RowFunction::new("months_between", from_to(), |_| DataType::Int64, |columns| between(columns, months_between))
             .build(),

@@ -159,7 +159,8 @@ fn members_list(function: &str, members: &[Member<'_>]) -> Result<ScalarValue> {
         return exec_err!("{function}: {} ids, more than a list holds", members.len());
     }
     let sizes = members.iter().map(|member| i64::try_from(member.size));
-    let sizes: Vec<i64> = sizes.collect::<Result<_, _>>().map_err(|error| exec_datafusion_err!("{function}: {error}"))?;
+    let sizes: Vec<i64> =
+        sizes.collect::<Result<_, _>>().map_err(|error| exec_datafusion_err!("{function}: {error}"))?;
     let columns: Vec<ArrayRef> = vec![
         shared(text_column(function, members.iter().map(|member| member.id))?),
         shared(text_column(function, members.iter().map(|member| member.component))?),

@@ -18,8 +18,7 @@ const FIT_FIELDS: &[&str] = &["p", "q", "v", "mean_value"];
 pub(super) fn function() -> ScalarUDF {
     let spent = form(&[("x", Accepts::Number), ("monetary", Accepts::Number)]);
     let numbers = form(&[("p", Accepts::Number), ("q", Accepts::Number), ("v", Accepts::Number)]);
-    let forms =
-        vec![[numbers, spent.clone()].concat(), [form(&[("fit", Accepts::Fit(FIT_FIELDS))]), spent].concat()];
+    let forms = vec![[numbers, spent.clone()].concat(), [form(&[("fit", Accepts::Fit(FIT_FIELDS))]), spent].concat()];
     RowFunction::new("gamma_gamma_expected_value", forms, |_| DataType::Float64, compute).build()
 }
 

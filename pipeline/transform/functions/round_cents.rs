@@ -32,7 +32,8 @@ fn round_cents(column: &ArrayRef) -> Result<ArrayRef> {
             let decimals =
                 column.as_primitive_opt::<Decimal128Type>().ok_or_else(|| wrong_type("a decimal", column))?;
             let scale = i32::from(*scale);
-            decimals.try_unary(|unscaled| cents_of_decimal(unscaled, scale).ok_or_else(|| too_large(unscaled as f64)))?
+            decimals
+                .try_unary(|unscaled| cents_of_decimal(unscaled, scale).ok_or_else(|| too_large(unscaled as f64)))?
         }
         DataType::Float64 => {
             let doubles = column.as_primitive_opt::<Float64Type>().ok_or_else(|| wrong_type("a double", column))?;
@@ -64,8 +65,7 @@ fn cents_of_decimal(unscaled: i128, scale: i32) -> Option<i128> {
 
 fn cents_of_double(x: f64) -> Option<i128> {
     let scaled = x.abs() * 100.0;
-    // Also refuses NaN.
-    if !(scaled < TOO_MANY_CENTS as f64) {
+    if scaled.is_nan() || scaled >= TOO_MANY_CENTS as f64 {
         return None;
     }
     let below = scaled.floor();

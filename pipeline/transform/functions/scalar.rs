@@ -7,9 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::arguments::{Parameter, coerce};
 
@@ -77,7 +75,11 @@ impl ScalarUDFImpl for RowFunction {
 
 impl fmt::Debug for RowFunction {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RowFunction").field("name", &self.name).field("zone", &self.zone).finish_non_exhaustive()
+        formatter
+            .debug_struct("RowFunction")
+            .field("name", &self.name)
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
     }
 }
 

@@ -108,4 +108,3 @@ impl<const N: usize> Tally<N> {
         size_of::<Self>() + self.counts.capacity() * (size_of::<([u64; N], u64)>() + 1)
     }
 }
-

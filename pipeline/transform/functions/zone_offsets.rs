@@ -92,7 +92,10 @@ impl ZoneOffsets {
 
 /// Asks the zone's rules; beyond the years that a calendar knows, their last word holds.
 fn ask(zone: Tz, seconds: i64) -> i64 {
-    let bounded = seconds.clamp(DateTime::<chrono::Utc>::MIN_UTC.timestamp() + DAY_SECONDS, DateTime::<chrono::Utc>::MAX_UTC.timestamp() - DAY_SECONDS);
+    let bounded = seconds.clamp(
+        DateTime::<chrono::Utc>::MIN_UTC.timestamp() + DAY_SECONDS,
+        DateTime::<chrono::Utc>::MAX_UTC.timestamp() - DAY_SECONDS,
+    );
     let instant = DateTime::from_timestamp(bounded, 0).unwrap_or_default();
     i64::from(zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc())
 }

@@ -27,10 +27,8 @@ fn fitted(customers: &[(Customer, u64)]) -> Fit {
     for r in [0.01, 0.3, 1.0, 10.0, 1e3, 1e5] {
         for rate in [0.01, 0.1, 0.5, 1.0, 3.0] {
             for (a, b) in [(1e-3, 1.0), (0.5, 2.0), (5.0, 1e-3), (300.0, 700.0), (1e-3, 1e-3), (1e4, 1.0), (2.0, 0.5)] {
-                let parameters = Parameters {
-                    rates: PurchaseRates::Gamma { r, alpha: r / rate },
-                    drop_out: DropOut::Beta { a, b },
-                };
+                let parameters =
+                    Parameters { rates: PurchaseRates::Gamma { r, alpha: r / rate }, drop_out: DropOut::Beta { a, b } };
                 let other: f64 = customers
                     .iter()
                     .map(|(customer, count)| *count as f64 * log_likelihood(&parameters, customer).unwrap())
@@ -62,7 +60,8 @@ async fn nobody_bought_again() {
                bgnbd_p_alive(fit, 0, 0, 5), bgnbd_expected_purchases(fit['r'], fit['alpha'], fit['a'], fit['b'], 0, 0, 5, 52) \
                from (select bgnbd_fit(x, t_x, t) as fit from (values (0, 0, 2), (0, 0, 0), (0, 0, 9)) as c(x, t_x, t))";
     let nothing = Some(0.0);
-    let expected = [nothing, None, nothing, None, nothing, nothing, Some(3.0), Some(1.0), Some(1.0), nothing, Some(1.0), nothing];
+    let expected =
+        [nothing, None, nothing, None, nothing, nothing, Some(3.0), Some(1.0), Some(1.0), nothing, Some(1.0), nothing];
     assert_eq!(numbers(&context, sql).await, expected);
 }
 

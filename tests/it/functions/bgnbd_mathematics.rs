@@ -94,11 +94,14 @@ fn no_start_leads_to_a_better_fit() {
     });
     let likelihood = Likelihood::new(customers.clone()).unwrap();
     let best = fit(customers).unwrap().unwrap();
-    let Parameters { rates: PurchaseRates::Gamma { r, alpha }, drop_out: DropOut::Beta { a, b } } = best.parameters else {
+    let Parameters { rates: PurchaseRates::Gamma { r, alpha }, drop_out: DropOut::Beta { a, b } } = best.parameters
+    else {
         panic!("{best:?}");
     };
     for factor in [0.2, 0.5, 0.9, 1.1, 2.0, 5.0] {
-        for start in [[r * factor, alpha, a, b], [r, alpha * factor, a, b], [r, alpha, a * factor, b], [r, alpha, a, b * factor]] {
+        for start in
+            [[r * factor, alpha, a, b], [r, alpha * factor, a, b], [r, alpha, a * factor, b], [r, alpha, a, b * factor]]
+        {
             let again = fit_interior_from(&likelihood, start);
             assert!(again.is_converged, "{start:?}");
             assert_near(again.log_likelihood, best.log_likelihood, 1e-8);

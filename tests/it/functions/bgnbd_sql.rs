@@ -49,7 +49,8 @@ async fn no_order_and_no_partitioning_changes_a_bit() {
         let fields = ["r", "alpha", "a", "b", "r_standard_error", "b_standard_error", "log_likelihood", "customers"];
         let fields: Vec<String> = fields.iter().map(|field| format!("fit['{field}']")).collect();
         let sql = format!("select {} from (select bgnbd_fit(x, t_x, t) as fit from customers)", fields.join(", "));
-        let bits: Vec<u64> = numbers(&context, &sql).await.into_iter().map(|number| number.unwrap().to_bits()).collect();
+        let bits: Vec<u64> =
+            numbers(&context, &sql).await.into_iter().map(|number| number.unwrap().to_bits()).collect();
         results.push(bits);
         for (_, column) in &mut columns {
             column.reverse();
@@ -75,7 +76,8 @@ async fn simulated_parameters_come_back() {
 #[tokio::test]
 async fn stable_for_many_purchases() {
     let context = session(1);
-    let sql = "select bgnbd_log_likelihood(.25, 4, .8, 2.5, 0, 0, 40), bgnbd_log_likelihood(.25, 4, .8, 2.5, 200, 38, 40)";
+    let sql =
+        "select bgnbd_log_likelihood(.25, 4, .8, 2.5, 0, 0, 40), bgnbd_log_likelihood(.25, 4, .8, 2.5, 200, 38, 40)";
     let values = numbers(&context, sql).await;
     assert_near(values[0].unwrap(), -0.59947382, 5e-9);
     assert_near(values[1].unwrap(), 100.7957, 5e-5);
@@ -127,7 +129,10 @@ async fn mistakes_are_named() {
         (fit("(-1.0, 1.0, 3.0)"), "x = -1 is not a number of purchases"),
         (fit("(1.5, 1.0, 3.0)"), "x = 1.5 is not a number of purchases"),
         (fit("(2.0, 0.0, 3.0)"), "x = 2 repeat purchases with t_x = 0"),
-        ("select bgnbd_p_alive(1, 2, 3)".into(), "bgnbd_p_alive(r, alpha, a, b, x, t_x, t) or bgnbd_p_alive(fit, x, t_x, t)"),
+        (
+            "select bgnbd_p_alive(1, 2, 3)".into(),
+            "bgnbd_p_alive(r, alpha, a, b, x, t_x, t) or bgnbd_p_alive(fit, x, t_x, t)",
+        ),
         ("select bgnbd_expected_purchases_new('a', 2, 3, 4, 5)".into(), "argument 1 (r) is Utf8, expected a number"),
         ("select bgnbd_fit(distinct x, 1, 2) from (values (1.0)) as c(x)".into(), "bgnbd_fit does not take distinct"),
     ] {
@@ -160,8 +165,10 @@ async fn discounted_purchases_are_the_sum_over_months() {
     }
     assert_eq!(text(&context, &format!("select bgnbd_discounted_purchases({model}, 0, .1)")).await, "0.0");
     // 45 days are a step of 365/12 and a shorter one.
-    let sql = format!("select bgnbd_expected_purchases({model}, 365.0 / 84), bgnbd_expected_purchases({model}, 45.0 / 7), \
-                       bgnbd_discounted_purchases({model}, 45, .1)");
+    let sql = format!(
+        "select bgnbd_expected_purchases({model}, 365.0 / 84), bgnbd_expected_purchases({model}, 45.0 / 7), \
+                       bgnbd_discounted_purchases({model}, 45, .1)"
+    );
     let values: Vec<f64> = numbers(&context, &sql).await.into_iter().flatten().collect();
     let expected = values[0] / 1.1_f64.powf(1.0 / 12.0) + (values[1] - values[0]) / 1.1_f64.powf(45.0 / 365.0);
     assert_near(values[2], expected, 1e-12);

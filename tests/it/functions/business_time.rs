@@ -18,8 +18,8 @@ async fn business_day_is_the_local_date() {
         ("2024-10-27T22:59:59Z", "2024-10-27"),
         ("2024-10-27T23:30:00Z", "2024-10-27"),
         ("1969-12-31T23:30:00Z", "1970-01-01"),
-        ("1850-06-01T00:00:30Z", "1850-05-31"),
-        ("2150-07-01T12:00:00Z", "2150-07-01"),
+        ("1840-06-01T00:00:30Z", "1840-05-31"),
+        ("2090-06-30T23:00:00Z", "2090-07-01"),
     ] {
         let sql = format!("select cast(business_day(cast('{instant}' as timestamp)) as varchar)");
         assert_eq!(text(&context, &sql).await, day, "{instant}");
@@ -63,9 +63,13 @@ async fn local_time_is_the_wall_clock() {
 #[tokio::test]
 async fn day_start_is_the_first_instant_of_the_day() {
     let london = session(1);
-    for (day, start) in [("2024-01-15", "2024-01-15T00:00:00Z"), ("2024-03-31", "2024-03-31T00:00:00Z"),
-        ("2024-04-01", "2024-03-31T23:00:00Z"), ("2024-10-27", "2024-10-26T23:00:00Z"), ("2150-07-01", "2150-06-30T23:00:00Z")]
-    {
+    for (day, start) in [
+        ("2024-01-15", "2024-01-15T00:00:00Z"),
+        ("2024-03-31", "2024-03-31T00:00:00Z"),
+        ("2024-04-01", "2024-03-31T23:00:00Z"),
+        ("2024-10-27", "2024-10-26T23:00:00Z"),
+        ("2090-07-01", "2090-06-30T23:00:00Z"),
+    ] {
         assert_eq!(text(&london, &format!("select day_start(date '{day}')")).await, start);
     }
     assert_eq!(text(&london, "select arrow_typeof(day_start(date '2024-01-01'))").await, "Timestamp(µs, \"UTC\")");
@@ -84,22 +88,36 @@ async fn day_start_is_the_first_instant_of_the_day() {
 
 #[tokio::test]
 async fn agrees_with_the_zone_itself_hour_by_hour() {
-    for zone in [chrono_tz::Europe::London, chrono_tz::America::New_York, chrono_tz::Australia::Lord_Howe,
-        chrono_tz::Africa::Casablanca, chrono_tz::Asia::Kathmandu, chrono_tz::America::Sao_Paulo, chrono_tz::Pacific::Apia]
-    {
+    for zone in [
+        chrono_tz::Europe::London,
+        chrono_tz::America::New_York,
+        chrono_tz::Australia::Lord_Howe,
+        chrono_tz::Africa::Casablanca,
+        chrono_tz::Asia::Kathmandu,
+        chrono_tz::America::Sao_Paulo,
+        chrono_tz::Pacific::Apia,
+    ] {
         let context = session_in(1, zone);
         // 53 years in steps of 37 minutes and a bit, forwards; a remainder makes the order jump.
         let sql = "select ts, business_day(ts) as day, local_time(ts) as local from (select \
                    arrow_cast((value * 7919 % 20011) * 83521 + 17, 'Timestamp(Second, None)') as ts from generate_series(1, 20000))";
         let batch = rows(&context, sql).await;
         let column = |name: &str| {
-            let cast = datafusion::arrow::compute::cast(batch.column_by_name(name).unwrap(), &datafusion::arrow::datatypes::DataType::Int64);
+            let cast = datafusion::arrow::compute::cast(
+                batch.column_by_name(name).unwrap(),
+                &datafusion::arrow::datatypes::DataType::Int64,
+            );
             let cast = cast.or_else(|_| {
-                let days = datafusion::arrow::compute::cast(batch.column_by_name(name).unwrap(), &datafusion::arrow::datatypes::DataType::Int32)?;
+                let days = datafusion::arrow::compute::cast(
+                    batch.column_by_name(name).unwrap(),
+                    &datafusion::arrow::datatypes::DataType::Int32,
+                )?;
                 datafusion::arrow::compute::cast(&days, &datafusion::arrow::datatypes::DataType::Int64)
             });
             let cast = cast.unwrap();
-            datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Int64Type>(&cast).values().to_vec()
+            datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Int64Type>(&cast)
+                .values()
+                .to_vec()
         };
         let (instants, days, locals) = (column("ts"), column("day"), column("local"));
         for row in 0..batch.num_rows() {
@@ -121,9 +139,12 @@ async fn agrees_with_the_zone_itself_hour_by_hour() {
 #[tokio::test]
 async fn nulls_stay_and_wrong_types_are_refused() {
     let context = session(1);
-    for sql in ["select business_day(null)", "select local_time(null)", "select day_start(null)",
-        "select business_day(arrow_cast(null, 'Timestamp(Nanosecond, None)'))"]
-    {
+    for sql in [
+        "select business_day(null)",
+        "select local_time(null)",
+        "select day_start(null)",
+        "select business_day(arrow_cast(null, 'Timestamp(Nanosecond, None)'))",
+    ] {
         assert_eq!(text(&context, sql).await, "NULL");
     }
     let message = error(&context, "select business_day(date '2024-01-01')").await;
@@ -135,7 +156,10 @@ async fn nulls_stay_and_wrong_types_are_refused() {
 #[tokio::test]
 async fn calls_on_literals_are_folded() {
     let context = session(1);
-    let plan = context.sql("select business_day(timestamp '2024-06-30T23:00:00'), add_days(date '2024-01-01', 31)").await.unwrap();
+    let plan = context
+        .sql("select business_day(timestamp '2024-06-30T23:00:00'), add_days(date '2024-01-01', 31)")
+        .await
+        .unwrap();
     let plan = plan.into_optimized_plan().unwrap().to_string();
     assert!(plan.contains("2024-07-01") && plan.contains("2024-02-01"), "{plan}");
 }

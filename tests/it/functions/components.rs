@@ -45,7 +45,15 @@ fn pairs(list: &[(&str, &str)]) -> Pairs {
 async fn an_alias_never_names_a_component() {
     let context = session(2);
     add_links(&context, &pairs(&[("a-cookie", "c2"), ("a-cookie", "c1"), ("b", "c2"), ("z", "z"), ("c9", "c8")]), 2);
-    let expected = [("a-cookie", "c1", 4), ("b", "c1", 4), ("c1", "c1", 4), ("c2", "c1", 4), ("c8", "c8", 2), ("c9", "c8", 2), ("z", "z", 1)];
+    let expected = [
+        ("a-cookie", "c1", 4),
+        ("b", "c1", 4),
+        ("c1", "c1", 4),
+        ("c2", "c1", 4),
+        ("c8", "c8", 2),
+        ("c9", "c8", 2),
+        ("z", "z", 1),
+    ];
     let expected: Vec<_> = expected.map(|(id, component, size)| (id.to_string(), component.to_string(), size)).into();
     assert_eq!(members(&context, "connected_components").await, expected);
 }
@@ -71,9 +79,11 @@ async fn nulls_are_ignored_and_other_types_read() {
 #[tokio::test]
 async fn strong_components_follow_the_direction() {
     let context = session(2);
-    let edges = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("e", "d"), ("f", "a"), ("g", "g"), ("a", "b")];
+    let edges =
+        [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("d", "e"), ("e", "d"), ("f", "a"), ("g", "g"), ("a", "b")];
     add_links(&context, &pairs(&edges), 2);
-    let expected = [("a", "a", 3), ("b", "a", 3), ("c", "a", 3), ("d", "d", 2), ("e", "d", 2), ("f", "f", 1), ("g", "g", 1)];
+    let expected =
+        [("a", "a", 3), ("b", "a", 3), ("c", "a", 3), ("d", "d", 2), ("e", "d", 2), ("f", "f", 1), ("g", "g", 1)];
     let expected: Vec<_> = expected.map(|(id, component, size)| (id.to_string(), component.to_string(), size)).into();
     assert_eq!(members(&context, "strong_components").await, expected);
 }

@@ -35,9 +35,13 @@ async fn cdnow_sample_gives_the_published_figures() {
     assert_eq!(&fit[4..8], &[946.0, 2357.0 - 946.0, 1.0, 0.0]);
     assert_near(fit[8], 35.17, 0.005);
     assert_near(fit[8], fit[9], 1e-9);
-    for (row, expected) in [24.65, 18.91, 35.17, 35.17, 35.17, 71.46, 18.91, 35.17, 27.28, 35.17].into_iter().enumerate() {
+    for (row, expected) in
+        [24.65, 18.91, 35.17, 35.17, 35.17, 71.46, 18.91, 35.17, 27.28, 35.17].into_iter().enumerate()
+    {
         for call in ["fit, x, monetary", "fit['p'], fit['q'], fit['v'], x, monetary"] {
-            let sql = format!("{model} select gamma_gamma_expected_value({call}) from customers cross join model where id = {row}");
+            let sql = format!(
+                "{model} select gamma_gamma_expected_value({call}) from customers cross join model where id = {row}"
+            );
             assert_near(numbers(&context, &sql).await[0].unwrap(), expected, 0.005);
         }
     }
@@ -82,7 +86,10 @@ async fn values_without_variation_have_no_likelihood() {
     let context = session(1);
     let sql = "select gamma_gamma_fit(x, monetary) from (values (1, 9.99), (5, 9.99)) as c(x, monetary)";
     let message = error(&context, sql).await;
-    assert!(message.contains("gamma_gamma_fit: the log-likelihood has no finite maximum: all 2 customers"), "{message}");
+    assert!(
+        message.contains("gamma_gamma_fit: the log-likelihood has no finite maximum: all 2 customers"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -101,7 +108,8 @@ async fn who_spent_nothing_gets_the_mean_of_all() {
 
 #[test]
 fn customers_who_differ_by_chance_only() {
-    let fit = fit([spender(1.0, 5.0), spender(1.0, 20.0), spender(100.0, 12.4), spender(100.0, 12.6)]).unwrap().unwrap();
+    let fit =
+        fit([spender(1.0, 5.0), spender(1.0, 20.0), spender(100.0, 12.4), spender(100.0, 12.6)]).unwrap().unwrap();
     let Parameters::EqualCustomers { mean, .. } = fit.parameters else { panic!("{fit:?}") };
     assert!(fit.is_converged && fit.is_boundary && fit.standard_errors.is_none());
     let flat = fit.parameters.to_flat();
@@ -129,7 +137,8 @@ fn customers_whose_purchases_are_all_alike() {
 
 #[test]
 fn prices_that_differ_by_a_cent() {
-    let fit = fit((0..1000).map(|row| spender(f64::from(row % 5 + 1), if row == 0 { 10.0 } else { 9.99 }))).unwrap().unwrap();
+    let fit =
+        fit((0..1000).map(|row| spender(f64::from(row % 5 + 1), if row == 0 { 10.0 } else { 9.99 }))).unwrap().unwrap();
     assert!(fit.is_converged && fit.log_likelihood.is_finite(), "{fit:?}");
     assert_near(fit.parameters.mean_value().unwrap(), 9.99, 0.001);
 }

@@ -32,7 +32,7 @@ async fn rounds_half_away_from_zero() {
         ("round_cents(cast(0.00000000000000000000000000000000000005 as decimal(38,38)))", "0.00"),
         ("round_cents(null)", "NULL"),
         ("round_cents(1e-300)", "0.00"),
-        ("round_cents(9999999999999999.0)", "9999999999999999.00"),
+        ("round_cents(999999999999999.0)", "999999999999999.00"),
         ("arrow_typeof(round_cents(1.5))", "Decimal128(18, 2)"),
     ] {
         assert_eq!(text(&context, &format!("select {sql}")).await, expected, "{sql}");

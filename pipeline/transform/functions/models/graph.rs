@@ -149,7 +149,8 @@ impl Identities {
         if one == other {
             return;
         }
-        let (small, large) = if self.sizes[one as usize] < self.sizes[other as usize] { (one, other) } else { (other, one) };
+        let (small, large) =
+            if self.sizes[one as usize] < self.sizes[other as usize] { (one, other) } else { (other, one) };
         self.parents[small as usize] = large;
         self.sizes[large as usize] += self.sizes[small as usize];
     }

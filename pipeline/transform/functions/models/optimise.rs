@@ -6,6 +6,9 @@ const MAX_ITERATIONS: usize = 200;
 const MAX_STEP: f64 = 2.0;
 /// The gain, in units of log-likelihood, that a further Newton step must promise to be worth the search.
 const WORTHWHILE_GAIN: f64 = 1e-10;
+/// Damping of the Hessian, relative to its largest diagonal entry, when Newton's step fails, and when all hope is lost.
+const FIRST_DAMPING: f64 = 1e-4;
+const LARGEST_DAMPING: f64 = 1e16;
 
 /// A function's value, gradient and Hessian matrix (row by row) at a point.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,49 +71,56 @@ pub fn maximise(evaluate: &dyn Fn(&[f64]) -> Evaluation, start: &[f64], centre: 
         if !current.is_finite() || point.iter().zip(centre).any(|(at, middle)| (at - middle).abs() > reach) {
             break;
         }
-        let Some(step) = damped_step(&current, &mut damping) else { break };
-        let gain: f64 = 0.5 * step.iter().zip(&current.gradient).map(|(move_, slope)| move_ * slope).sum::<f64>();
-        let is_last = gain <= WORTHWHILE_GAIN && damping == 0.0;
-        let longest = step.iter().fold(0.0_f64, |longest, move_| longest.max(move_.abs()));
+        let newton = step(&current, 0.0);
+        is_converged = newton.as_ref().is_some_and(|newton| gain(newton, &current) <= WORTHWHILE_GAIN);
+        if damping == 0.0 && newton.is_none() {
+            damping = FIRST_DAMPING;
+        }
+        let move_ = if is_converged || damping == 0.0 { newton } else { damped_step(&current, &mut damping) };
+        let Some(move_) = move_ else { break };
+        let longest = move_.iter().fold(0.0_f64, |longest, part| longest.max(part.abs()));
         let scale = if longest > MAX_STEP { MAX_STEP / longest } else { 1.0 };
-        let candidate: Vec<f64> = point.iter().zip(&step).map(|(at, move_)| at + scale * move_).collect();
+        let candidate: Vec<f64> = point.iter().zip(&move_).map(|(at, part)| at + scale * part).collect();
         let reached = evaluate(&candidate);
-        let noise = 8.0 * f64::EPSILON * current.value.abs();
-        if reached.is_finite() && reached.value >= current.value - if is_last { noise } else { 0.0 } {
+        // The last step, which only polishes, may lose what rounding takes.
+        let noise = if is_converged { 8.0 * f64::EPSILON * current.value.abs() } else { 0.0 };
+        if reached.is_finite() && reached.value >= current.value - noise {
             point = candidate;
             current = reached;
             damping = if damping < 1e-8 { 0.0 } else { damping * 0.1 };
-        } else if !is_last {
-            damping = (damping * 10.0).max(1e-4);
-            // No step, however short, leads up: the noise of the value has been reached.
-            if damping > 1e16 {
-                is_converged = gain <= 1e-6;
-                break;
-            }
+        } else {
+            damping = (damping * 10.0).max(FIRST_DAMPING);
         }
-        if is_last {
-            is_converged = true;
+        if is_converged || damping > LARGEST_DAMPING {
             break;
         }
     }
     Maximum { point, evaluation: current, is_converged }
 }
 
-/// Solves `(-H + damping * scale) step = gradient`, raising the damping until the matrix is positive definite.
-///
-/// `damping` is relative to the largest diagonal entry of the Hessian.
-fn damped_step(at: &Evaluation, damping: &mut f64) -> Option<Vec<f64>> {
+/// What a step promises to first and second order, with the Hessian that it was computed from.
+fn gain(step: &[f64], at: &Evaluation) -> f64 {
+    0.5 * step.iter().zip(&at.gradient).map(|(part, slope)| part * slope).sum::<f64>()
+}
+
+/// Solves `(-H + damping * largest diagonal entry) step = gradient`, if the matrix is positive definite.
+fn step(at: &Evaluation, damping: f64) -> Option<Vec<f64>> {
     let size = at.gradient.len();
     let scale = (0..size).map(|row| at.hessian[row * size + row].abs()).fold(f64::MIN_POSITIVE, f64::max);
-    for _ in 0..60 {
-        let mut information: Vec<f64> = at.hessian.iter().map(|second| -second).collect();
-        for row in 0..size {
-            information[row * size + row] += *damping * scale;
+    let mut information: Vec<f64> = at.hessian.iter().map(|second| -second).collect();
+    for row in 0..size {
+        information[row * size + row] += damping * scale;
+    }
+    Some(Cholesky::new(&information, size)?.solve(&at.gradient))
+}
+
+/// Raises the damping until there is a step.
+fn damped_step(at: &Evaluation, damping: &mut f64) -> Option<Vec<f64>> {
+    while *damping <= LARGEST_DAMPING {
+        if let Some(step) = step(at, *damping) {
+            return Some(step);
         }
-        if let Some(factor) = Cholesky::new(&information, size) {
-            return Some(factor.solve(&at.gradient));
-        }
-        *damping = (*damping * 10.0).max(1e-4);
+        *damping *= 10.0;
     }
     None
 }

@@ -11,6 +11,9 @@ const SAFE_ERROR: f64 = 1.5;
 /// A limit whose likelihood is this near to the best one is the answer: the simpler model explains the data as well.
 const EQUAL_LIKELIHOOD: f64 = 1e-7;
 
+/// Up to so many distinct histories the likelihood is searched for several local maxima.
+const SEVERAL_MAXIMA: usize = 2_000;
+
 /// A fitted model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
@@ -149,37 +152,47 @@ fn is_safely_inside(likelihood: &Likelihood, maximum: &Maximum) -> bool {
 }
 
 /// Fits every limit too and returns the simplest of those with the largest likelihood.
+///
+/// A handful of customers can have several local maxima, so their searches start from several points.
 fn with_limits(likelihood: &Likelihood, inside: Maximum) -> Candidate {
+    let is_small = likelihood.histories() <= SEVERAL_MAXIMA;
+    let middle = centre(likelihood, INTERIOR);
+    let mut insides = vec![inside];
+    if is_small {
+        for drop_out in [[-3.0, 1.0], [2.0, 4.0], [-2.0, -1.0]] {
+            let start = [middle[0], middle[1], drop_out[0], drop_out[1]];
+            insides.push(search(likelihood, INTERIOR, &start));
+        }
+    }
+    insides.retain(|maximum| maximum.evaluation.value.is_finite());
+    insides.sort_by(|one, other| other.evaluation.value.total_cmp(&one.evaluation.value));
+    let best_inside = insides.first().map_or(&middle, |maximum| &maximum.point);
     let mut candidates = Vec::new();
     for kind in LIMITS {
         if kind.1 == DropOutKind::Certain && likelihood.most_purchases() > 1.0 {
             continue;
         }
-        for start in limit_starts(kind, &inside.point, &centre(likelihood, INTERIOR)) {
-            candidates.push(Candidate { kind, maximum: search(likelihood, kind, &start) });
+        let starts = limit_starts(kind, best_inside, &middle);
+        for start in starts.iter().take(if is_small { starts.len() } else { 1 }) {
+            candidates.push(Candidate { kind, maximum: search(likelihood, kind, start) });
         }
     }
-    // A search that ended outside may have missed a maximum inside: once more from beside the best limits.
-    let middle = centre(likelihood, INTERIOR);
-    for drop_out in [[-3.0, 1.0], [2.0, 4.0], [-2.0, -1.0]] {
-        let start = [middle[0], middle[1], drop_out[0], drop_out[1]];
-        candidates.push(Candidate { kind: INTERIOR, maximum: search(likelihood, INTERIOR, &start) });
-    }
-    candidates.push(Candidate { kind: INTERIOR, maximum: inside });
-    let finite = |candidate: &Candidate| candidate.maximum.evaluation.value.is_finite();
-    let best = candidates.iter().filter(|candidate| finite(candidate)).map(Candidate::value).fold(f64::NEG_INFINITY, f64::max);
-    let tolerance = EQUAL_LIKELIHOOD + 1e-12 * best.abs();
-    let is_best = |candidate: &Candidate| finite(candidate) && candidate.value() >= best - tolerance;
+    candidates.retain(|candidate| candidate.value().is_finite());
+    candidates.extend(insides.into_iter().map(|maximum| Candidate { kind: INTERIOR, maximum }));
+    let best = candidates.iter().map(Candidate::value).fold(f64::NEG_INFINITY, f64::max);
+    let is_best = |candidate: &Candidate| candidate.value() >= best - EQUAL_LIKELIHOOD - 1e-12 * best.abs();
     let chosen = candidates
         .iter()
         .position(|candidate| is_best(candidate) && candidate.maximum.is_converged)
-        .or_else(|| candidates.iter().position(is_best))
-        .unwrap_or(candidates.len() - 1);
-    candidates.swap_remove(chosen)
+        .or_else(|| candidates.iter().position(is_best));
+    match chosen {
+        Some(chosen) => candidates.swap_remove(chosen),
+        None => Candidate { kind: INTERIOR, maximum: search(likelihood, INTERIOR, &middle) },
+    }
 }
 
-/// Starts a limit's search where the search inside ended, and in the middle of the plausible.
-fn limit_starts(kind: Kind, inside: &[f64], centre: &[f64]) -> [Vec<f64>; 2] {
+/// Starts a limit's search where the search inside ended, on the way there, and in the middle of the plausible.
+fn limit_starts(kind: Kind, inside: &[f64], centre: &[f64]) -> [Vec<f64>; 3] {
     let bounded = |at: f64, middle: f64| middle + (at - middle).clamp(-SAFE_DISTANCE, SAFE_DISTANCE);
     let near: Vec<f64> = inside.iter().zip(centre).map(|(at, middle)| bounded(*at, *middle)).collect();
     let from = |point: &[f64]| {
@@ -194,7 +207,7 @@ fn limit_starts(kind: Kind, inside: &[f64], centre: &[f64]) -> [Vec<f64>; 2] {
         }
         start
     };
-    [from(&near), from(&[centre[0], centre[1], -0.5, 0.5])]
+    [from(inside), from(&near), from(&[centre[0], centre[1], -0.5, 0.5])]
 }
 
 impl Candidate {

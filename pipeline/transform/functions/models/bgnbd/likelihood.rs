@@ -129,7 +129,8 @@ impl Likelihood {
             }
         }
         // Slots 0 and 1 belong to the rates, 2 and 3 to the drop-out; a kind with fewer parameters leaves some unused.
-        let slots: Vec<usize> = (0..rates.parameters()).chain((0..drop_out.parameters()).map(|slot| slot + 2)).collect();
+        let slots: Vec<usize> =
+            (0..rates.parameters()).chain((0..drop_out.parameters()).map(|slot| slot + 2)).collect();
         Evaluation {
             value: sum.value.total(),
             gradient: slots.iter().map(|slot| sum.slope[*slot]).collect(),

@@ -94,9 +94,7 @@ impl Parameters {
         };
         let drop_out = match (flat.a, flat.b) {
             (Some(a), Some(b)) if positive(a) && positive(b) => DropOut::Beta { a, b },
-            (Some(0.0), Some(0.0)) => {
-                DropOut::AllOrNothing { share: flat.dropout_probability.filter(probability)? }
-            }
+            (Some(0.0), Some(0.0)) => DropOut::AllOrNothing { share: flat.dropout_probability.filter(probability)? },
             (Some(0.0), b) if b.is_none_or(positive) => DropOut::Equal { probability: 0.0 },
             (a, Some(0.0)) if a.is_none_or(positive) => DropOut::Equal { probability: 1.0 },
             (None, None) => DropOut::Equal { probability: flat.dropout_probability.filter(probability)? },

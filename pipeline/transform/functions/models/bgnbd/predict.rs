@@ -11,7 +11,7 @@ const STEP_DAYS: f64 = 365.0 / 12.0;
 const YEAR_DAYS: f64 = 365.0;
 const DAYS_PER_WEEK: f64 = 7.0;
 /// Terms of the expectation's series before it is given up: a horizon some 50,000 times `alpha + t`.
-const MAX_TERMS: u32 = 2_000_000;
+const MAX_TERMS: usize = 2_000_000;
 
 /// Returns the log-likelihood of one customer's history (Fader, Hardie, Lee 2005, equation 6).
 pub fn log_likelihood(parameters: &Parameters, customer: &Customer) -> Option<f64> {
@@ -57,7 +57,7 @@ pub fn discounted_purchases(
         return None;
     }
     let alive = probability_alive(parameters, customer)?;
-    let prospect = Prospect::of_living(parameters, customer);
+    let mut prospect = Prospect::of_living(parameters, customer);
     // A horizon of whole steps must not leave a sliver of one to rounding.
     let steps = (horizon_days / STEP_DAYS - 1e-9).ceil().max(0.0);
     let (mut total, mut before, mut step) = (0.0, 0.0, 1.0);
@@ -73,7 +73,8 @@ pub fn discounted_purchases(
 
 fn possible(customer: &Customer) -> Option<Customer> {
     let Customer { purchases, last, observed } = *customer;
-    let is_possible = purchases >= 0.0 && purchases.is_finite() && last >= 0.0 && last <= observed && observed.is_finite();
+    let is_possible =
+        purchases >= 0.0 && purchases.is_finite() && last >= 0.0 && last <= observed && observed.is_finite();
     is_possible.then_some(*customer)
 }
 
@@ -126,6 +127,18 @@ fn log_drop(drop_out: &DropOut, x: f64) -> f64 {
 struct Prospect {
     rates: PurchaseRates,
     drop_out: DropOut,
+    /// The probability of surviving one more purchase after as many as `terms` is long.
+    survival: f64,
+    terms: Vec<SeriesTerm>,
+}
+
+/// What the n-th term of the series has in common for all horizons.
+#[derive(Clone, Copy)]
+struct SeriesTerm {
+    /// `(shape + n) / (n + 1)`, or `1 / (n + 1)`: times the horizon's growth, the ratio of the next weight to this one.
+    ratio: f64,
+    /// `E[q^0] + ... + E[q^n]`.
+    bought: f64,
 }
 
 impl Prospect {
@@ -141,7 +154,7 @@ impl Prospect {
             DropOut::AllOrNothing { .. } if purchases > 0.0 => DropOut::Equal { probability: 0.0 },
             other => other,
         };
-        Self { rates, drop_out }
+        Self { rates, drop_out, survival: 1.0, terms: Vec::new() }
     }
 
     /// Returns the purchases expected in the next `horizon`.
@@ -156,40 +169,32 @@ impl Prospect {
     ///
     /// which has no singularity, loses no digits for large `x`, and holds in every limit. The probabilities are taken
     /// relative to `P(N = 0)` and divided by their sum at the end, so that none underflows.
-    fn expected(&self, horizon: f64) -> Option<f64> {
+    fn expected(&mut self, horizon: f64) -> Option<f64> {
         if !(horizon >= 0.0 && horizon.is_finite()) {
             return None;
         }
-        if let DropOut::Equal { probability: 0.0 } = self.drop_out {
-            return Some(match self.rates {
-                PurchaseRates::Gamma { r, alpha } => r * horizon / alpha,
-                PurchaseRates::Equal { rate } => rate * horizon,
-            });
-        }
-        // P(N = n + 1) / P(N = n) = (shape + n) / (n + 1) * growth, or mean / (n + 1).
-        let (shape, growth, mean) = match self.rates {
-            PurchaseRates::Gamma { r, alpha } => (r, horizon / (alpha + horizon), 0.0),
-            PurchaseRates::Equal { rate } => (0.0, 0.0, rate * horizon),
+        // The growth is what all ratios of weights have in common; of gamma rates it is also where they end.
+        let (growth, certain, last_ratio) = match self.rates {
+            PurchaseRates::Gamma { r, alpha } => {
+                let growth = horizon / (alpha + horizon);
+                (growth, r * horizon / alpha, growth)
+            }
+            PurchaseRates::Equal { rate } => (rate * horizon, rate * horizon, 0.0),
         };
-        let is_poisson = matches!(self.rates, PurchaseRates::Equal { .. });
+        if self.drop_out == (DropOut::Equal { probability: 0.0 }) {
+            return Some(certain);
+        }
         let (mut weight, mut weights, mut sum) = (1.0_f64, 1.0, 0.0);
-        let (mut survival, mut bought) = (1.0, 0.0);
         for step in 0..MAX_TERMS {
-            let n = f64::from(step);
-            let ratio = if is_poisson { mean / (n + 1.0) } else { (shape + n) / (n + 1.0) * growth };
+            let term = self.term(step);
+            let ratio = term.ratio * growth;
             weight *= ratio;
-            bought += survival;
-            survival *= match self.drop_out {
-                DropOut::Beta { a, b } => (b + n) / (a + b + n),
-                DropOut::Equal { probability } => 1.0 - probability,
-                DropOut::AllOrNothing { share } => if step == 0 { 1.0 - share } else { 1.0 },
-            };
             weights += weight;
-            sum += weight * bought;
+            sum += weight * term.bought;
             // What is left out is at most a geometric series of growing terms.
-            let largest_ratio = ratio.max(growth);
+            let largest_ratio = ratio.max(last_ratio);
             let rest = 1.0 - largest_ratio;
-            if rest > 0.0 && weight * (bought * rest + 1.0) * largest_ratio <= 1e-16 * sum * rest * rest {
+            if rest > 0.0 && weight * (term.bought * rest + 1.0) * largest_ratio <= 1e-16 * sum * rest * rest {
                 return Some(sum / weights);
             }
             if weight > 1e250 {
@@ -199,5 +204,28 @@ impl Prospect {
             }
         }
         None
+    }
+
+    /// Returns a term of the series; they are kept, since a customer's horizons share them.
+    fn term(&mut self, step: usize) -> SeriesTerm {
+        if let Some(term) = self.terms.get(step) {
+            return *term;
+        }
+        let n = step as f64;
+        let term = SeriesTerm {
+            ratio: match self.rates {
+                PurchaseRates::Gamma { r, .. } => (r + n) / (n + 1.0),
+                PurchaseRates::Equal { .. } => 1.0 / (n + 1.0),
+            },
+            bought: self.terms.last().map_or(0.0, |before| before.bought) + self.survival,
+        };
+        self.survival *= match self.drop_out {
+            DropOut::Beta { a, b } => (b + n) / (a + b + n),
+            DropOut::Equal { probability } => 1.0 - probability,
+            DropOut::AllOrNothing { share } if step == 0 => 1.0 - share,
+            DropOut::AllOrNothing { .. } => 1.0,
+        };
+        self.terms.push(term);
+        term
     }
 }

@@ -174,11 +174,7 @@ impl DropOutTerms {
         self.x = next;
         let (rb, both) = (self.rising_b, self.rising_both);
         let slope = [-a * both.first, b * (rb.first - both.first)];
-        let bend = [
-            slope[0] - a * a * both.second,
-            -a * b * both.second,
-            slope[1] + b * b * (rb.second - both.second),
-        ];
+        let bend = [slope[0] - a * a * both.second, -a * b * both.second, slope[1] + b * b * (rb.second - both.second)];
         let survive = Term { value: rb.value - both.value, slope, bend };
         if next == 0.0 {
             return (survive, Term { value: f64::NEG_INFINITY, ..Term::default() });

@@ -131,8 +131,7 @@ fn to_fit(kind: Kind, maximum: &Maximum, customers: u64) -> Fit {
     };
     let is_boundary = kind != Kind::Inside;
     let errors = maximum.standard_errors().filter(|_| !is_boundary && maximum.is_converged);
-    let standard_errors =
-        errors.map(|e| StandardErrors { p: point[0] * e[0], q: point[1] * e[1], v: point[2] * e[2] });
+    let standard_errors = errors.map(|e| StandardErrors { p: point[0] * e[0], q: point[1] * e[1], v: point[2] * e[2] });
     Fit {
         parameters,
         standard_errors,

@@ -71,7 +71,8 @@ impl Likelihood {
     /// The mean value of a purchase: each customer counts with its number of purchases.
     pub fn mean_value(&self) -> f64 {
         let purchases: f64 = self.groups.iter().map(|(spender, weight)| weight * spender.purchases).sum();
-        let value: f64 = self.groups.iter().map(|(spender, weight)| weight * spender.purchases * spender.monetary).sum();
+        let value: f64 =
+            self.groups.iter().map(|(spender, weight)| weight * spender.purchases * spender.monetary).sum();
         value / purchases
     }
 
@@ -114,11 +115,7 @@ impl Likelihood {
             bend[5] -= weight * (q + shape) * own * rest;
         }
         let [pp, pq, pv, qq, qv, vv] = bend;
-        Evaluation {
-            value: value.total(),
-            gradient: slope.to_vec(),
-            hessian: vec![pp, pq, pv, pq, qq, qv, pv, qv, vv],
-        }
+        Evaluation { value: value.total(), gradient: slope.to_vec(), hessian: vec![pp, pq, pv, pq, qq, qv, pv, qv, vv] }
     }
 
     /// The mean of `x` purchases is gamma distributed with shape `p x` and the given mean.

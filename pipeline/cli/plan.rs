@@ -1,0 +1,94 @@
+//! `lifecycle plan`: what a run would do, and why.
+
+use chrono::NaiveDate;
+
+use super::arguments::{PlanArguments, RunSelection};
+use super::context::Context;
+use super::surroundings::surroundings;
+use super::text_table::TextTable;
+use super::{ExitCode, Failure, numbers};
+use crate::config::Project;
+use crate::plan::{Action, ModelStep, RunPlan, days_in_words};
+use crate::run::{RunRequest, prepare};
+use crate::state::Trigger;
+
+/// Prints the plan of a run.
+pub async fn execute(arguments: &PlanArguments, context: &Context) -> Result<ExitCode, Failure> {
+    let project = context.load_project()?;
+    let request = request(&arguments.selection, context, &project);
+    let prepared = prepare(&project, &surroundings(context, &project), &request).await?;
+    print(&prepared.plan, context)?;
+    Ok(ExitCode::Done)
+}
+
+/// The run that the arguments ask for.
+pub fn request(selection: &RunSelection, context: &Context, project: &Project) -> RunRequest {
+    let as_of: NaiveDate =
+        selection.as_of.unwrap_or_else(|| context.last_complete_day(project.environment.timezone));
+    RunRequest {
+        job: selection.job.clone(),
+        as_of,
+        select: selection.select.clone(),
+        full_refresh: selection.full_refresh,
+        variables: selection.variables.clone(),
+        trigger: Trigger::Manual,
+        backfill_id: None,
+    }
+}
+
+fn print(plan: &RunPlan, context: &Context) -> Result<(), Failure> {
+    let what = if plan.is_current { "" } else { " (history only: the current release is of a later day)" };
+    context.output.text(&format!("{} as of {}{what}\n", plan.job, plan.as_of))?;
+    if plan.has_nothing_to_do() {
+        return context.output.text("nothing to do: nothing changed since the last release\n");
+    }
+    let mut sources = TextTable::default().text("source").number("new").number("changed").number("known").number("bytes");
+    for step in plan.sources.iter().filter(|step| step.new_objects + step.changed_objects > 0) {
+        sources.row([
+            step.source.as_str().into(),
+            numbers::count(step.new_objects as u64).into(),
+            numbers::count(step.changed_objects as u64).into(),
+            numbers::count(step.unchanged_objects as u64).into(),
+            numbers::bytes(step.bytes).into(),
+        ]);
+    }
+    context.output.text("\nland\n")?;
+    match plan.sources.iter().any(|step| step.new_objects + step.changed_objects > 0) {
+        true => context.output.table(&sources)?,
+        false => context.output.text("  no new or changed object\n")?,
+    }
+    let mut models = TextTable::default().text("table").text("action").text("writes").text("why");
+    for step in plan.models.iter().filter(|step| !matches!(step.action, Action::View | Action::Empty)) {
+        models.row([
+            step.model.to_string().into(),
+            action(step).into(),
+            writes(step).into(),
+            step.reason.as_str().into(),
+        ]);
+    }
+    context.output.text("\nbuild\n")?;
+    context.output.table(&models)
+}
+
+fn action(step: &ModelStep) -> String {
+    match &step.action {
+        Action::View => "view".to_owned(),
+        Action::Empty => "empty".to_owned(),
+        Action::Keep => "keep".to_owned(),
+        Action::BuildWhole => "build".to_owned(),
+        Action::BuildDays(days) => match days.len() {
+            0 => "keep all days".to_owned(),
+            1 => format!("build {}", days_in_words(days)),
+            count => format!("build {count} days"),
+        },
+    }
+}
+
+fn writes(step: &ModelStep) -> &'static str {
+    match (step.publishes && step.action.is_build(), step.writes_history) {
+        (true, true) => "table, history",
+        (true, false) => "table",
+        (false, true) => "history",
+        (false, false) => "",
+    }
+}

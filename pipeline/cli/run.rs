@@ -1,0 +1,55 @@
+//! `lifecycle run`: one run.
+
+use super::arguments::RunArguments;
+use super::context::Context;
+use super::plan::request;
+use super::surroundings::{finding_text, surroundings};
+use super::{ExitCode, Failure, numbers};
+use crate::run::{RunReport, run_job};
+
+/// Runs a job for one day and says what became of it.
+pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<ExitCode, Failure> {
+    let project = context.load_project()?;
+    let state = context.open_state(&project.environment).await?;
+    let request = request(&arguments.selection, context, &project);
+    let report = run_job(&project, &state, &surroundings(context, &project), &request).await?;
+    tell(&report, context);
+    Ok(ExitCode::Done)
+}
+
+/// Tells a person what a run did.
+pub fn tell(report: &RunReport, context: &Context) {
+    for finding in report.findings.iter().filter(|finding| !finding.is_passed()) {
+        context.output.warning(&finding_text(finding), None);
+    }
+    for table in report.tables.iter().filter(|table| table.is_replanned) {
+        let text = format!("{} ran out of memory and was planned again with joins that spill", table.step.model);
+        context.output.warning(&text, Some("raise `memory_limit` to build it faster"));
+    }
+    context.output.message(&summary(report));
+}
+
+fn summary(report: &RunReport) -> String {
+    let plan = &report.plan;
+    let head = format!("{} as of {}", plan.job, plan.as_of);
+    let Some(release) = &report.release else {
+        return format!("{head}: nothing to do, nothing changed since the last release");
+    };
+    let landed: u64 = report.landings.iter().map(crate::land::LandingReport::landed).sum();
+    let rejected: u64 = report.landings.iter().map(crate::land::LandingReport::rejected).sum();
+    let objects: usize = report.landings.iter().map(|landing| landing.objects.len()).sum();
+    let built = report.tables.iter().filter(|table| table.step.action.is_build()).count();
+    let kept = report.tables.len() - built;
+    let histories = report.tables.iter().filter(|table| table.step.writes_history).count();
+    format!(
+        "{head}: release {} in {}\n  landed   {} from {}, {} rejected\n  built    {}, {kept} kept, {} written\n  checked  {}",
+        release.number,
+        numbers::duration(report.seconds),
+        numbers::plural(landed, "row", "rows"),
+        numbers::plural(objects as u64, "object", "objects"),
+        numbers::count(rejected),
+        numbers::plural(built as u64, "table", "tables"),
+        numbers::plural(histories as u64, "history", "histories"),
+        numbers::plural(report.findings.len() as u64, "check", "checks"),
+    )
+}

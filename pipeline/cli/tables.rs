@@ -1,0 +1,84 @@
+//! `lifecycle tables`: what is published.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use super::arguments::TablesArguments;
+use super::batches::BatchPrinter;
+use super::context::Context;
+use super::surroundings::surroundings;
+use super::{ExitCode, Failure};
+use crate::config::TableName;
+use crate::run::warehouse;
+
+/// Lists the tables of every job's current release.
+pub async fn execute(arguments: &TablesArguments, context: &Context) -> Result<ExitCode, Failure> {
+    let project = context.load_project()?;
+    let surroundings = surroundings(context, &project);
+    let warehouse = warehouse(&project, &surroundings.stores);
+    let mut rows: Vec<(String, u64, u64, u64, String, String, String)> = Vec::new();
+    for job in project.jobs.keys() {
+        let Some(release) = warehouse.current_release(job).await? else { continue };
+        for (name, table) in release.tables.iter().filter(|(name, _)| name.starts_with("marts.")) {
+            let location = crate::storage::join(warehouse.root(), &name.replace('.', "/"));
+            rows.push((
+                name.clone(),
+                table.rows,
+                table.version,
+                release.number,
+                release.as_of.to_string(),
+                location.to_string(),
+                description(&project, name),
+            ));
+        }
+    }
+    if rows.is_empty() {
+        context.output.message("nothing is published yet: `lifecycle run JOB` publishes the first release");
+    }
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("table", DataType::Utf8, false),
+        Field::new("rows", DataType::UInt64, false),
+        Field::new("version", DataType::UInt64, false),
+        Field::new("release", DataType::UInt64, false),
+        Field::new("as_of", DataType::Utf8, false),
+        Field::new("location", DataType::Utf8, false),
+        Field::new("description", DataType::Utf8, false),
+    ]));
+    let text = |column: fn(&(String, u64, u64, u64, String, String, String)) -> &String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(column)))
+    };
+    let number = |column: fn(&(String, u64, u64, u64, String, String, String)) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(rows.iter().map(column)))
+    };
+    let columns = vec![
+        text(|row| &row.0),
+        number(|row| row.1),
+        number(|row| row.2),
+        number(|row| row.3),
+        text(|row| &row.4),
+        text(|row| &row.5),
+        text(|row| &row.6),
+    ];
+    let failed = |error: arrow::error::ArrowError| Failure::failed(&error);
+    let batch = RecordBatch::try_new(schema.clone(), columns).map_err(failed)?;
+    let mut printer = BatchPrinter::new(&context.output, arguments.format, schema, None)?;
+    printer.write(&batch)?;
+    printer.finish()?;
+    Ok(ExitCode::Done)
+}
+
+/// The first sentence of a table's description; a history has that of its table.
+fn description(project: &crate::config::Project, name: &str) -> String {
+    let (name, is_history) = match name.strip_suffix("_history") {
+        Some(name) => (name, true),
+        None => (name, false),
+    };
+    let Some((schema, table)) = name.split_once('.') else { return String::new() };
+    let text = project.models.get(&TableName::new(schema, table)).map(|model| model.description.trim());
+    let sentence = text.map(|text| text.split_once(". ").map_or(text, |(first, _)| first)).unwrap_or_default();
+    let sentence = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = sentence.trim_end_matches('.');
+    if is_history { format!("Snapshots by as_of: {sentence}") } else { sentence.to_owned() }
+}

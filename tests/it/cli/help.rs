@@ -1,0 +1,570 @@
+use super::Folder;
+
+/// The help of a command, without the options that every command has, which `lifecycle --help` shows.
+fn help(command: &[&str]) -> String {
+    let folder = Folder::new();
+    let text = folder.run(&[command, &["--help"]].concat());
+    if command.is_empty() {
+        return text;
+    }
+    let (before, rest) = text.split_once("Global options:\n").expect("every command has the global options");
+    let after = rest.split_once("\n\n").map_or("", |(_, after)| after);
+    format!("{before}Global options: …\n\n{after}")
+}
+
+#[test]
+fn all_commands() {
+    insta::assert_snapshot!(help(&[]), @r#"
+    exit code 0
+    ----- stdout
+    Turns raw customer interactions into checked, published customer-lifecycle tables
+
+    Usage: lifecycle [OPTIONS] <COMMAND>
+
+    Commands:
+      demo         Make a business's raw files, run the nightly job over them, say what to look at
+      init         Begin a new project from templates
+      validate     Report every mistake in the project's files; reads no data
+      plan         Show what a run would do, and why
+      run          Land, build, check and publish a job for one day
+      backfill     Run a job for a range of days
+      status       Show how the jobs stand: last runs, checks, rejected rows, freshness
+      runs         List runs, or show one
+      rejected     Look at rows that a source's contract refused
+      tables       List the published tables
+      query        Query the published tables with SQL
+      rollback     Publish an earlier release again
+      doctor       Check the environment: configuration, stores, state, machine
+      completions  Print a completion script for a shell
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+          --project <DIR>        The project's folder: the one that holds config/, jobs/ and sql/
+                                 [default: .]
+          --env <NAME>           The environment: the file config/NAME.yaml [default: local]
+      -q, --quiet                Print data and errors only
+      -v, --verbose...           Log what is done (-v), and how (-vv)
+          --log-format <FORMAT>  How messages and logs are written to stderr [default: text] [possible
+                                 values: text, json]
+          --color <WHEN>         When to use colours; `auto` also follows NO_COLOR [default: auto]
+                                 [possible values: auto, always, never]
+
+    Examples:
+      lifecycle demo                        try it on a made-up business
+      lifecycle init shop                   begin a project of your own
+      lifecycle run nightly                 land, build, check and publish
+      lifecycle query "select * from marts.churn_summary"
+
+    Exit codes:
+      0 done   1 a run failed   2 usage or configuration   3 part of it failed
+      4 checks stopped the release   130 interrupted
+    "#);
+}
+
+#[test]
+fn demo() {
+    insta::assert_snapshot!(help(&["demo"]), @r"
+    exit code 0
+    ----- stdout
+    Make a business's raw files, run the nightly job over them, say what to look at
+
+    Usage: lifecycle demo [OPTIONS]
+
+    Options:
+          --dir <DIR>      The folder to write to; created, and refused where it holds something else
+                           [default: demo]
+          --customers <N>  How many customers the business has in the end [default: 5000]
+          --days <N>       How many days of business [default: 730]
+          --seed <S>       Which business of all that could be [default: 42]
+      -h, --help           Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle demo
+      lifecycle demo --customers 50000 --days 365
+      lifecycle demo --dir shop-demo --seed 7
+
+    The same seed makes the same files. Raw files lie under DIR/raw, tables under DIR/warehouse.
+    ");
+}
+
+#[test]
+fn init() {
+    insta::assert_snapshot!(help(&["init"]), @r"
+    exit code 0
+    ----- stdout
+    Begin a new project from templates
+
+    Usage: lifecycle init [OPTIONS] <DIR>
+
+    Arguments:
+      <DIR>  The folder of the new project: a new one, or an empty one
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle init shop
+      lifecycle --project shop validate
+
+    The folder holds a configuration, a job to fill in, and a copy of all the standard models: plain
+    SQL, yours to edit.
+    ");
+}
+
+#[test]
+fn validate() {
+    insta::assert_snapshot!(help(&["validate"]), @r"
+    exit code 0
+    ----- stdout
+    Report every mistake in the project's files; reads no data
+
+    Usage: lifecycle validate [OPTIONS]
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle validate
+      lifecycle validate --env production
+
+    Prints every mistake of every job, configuration and model at once, with file, line and column, and
+    exits with 2 if there is one. All SQL is planned against the contracts; no data is read.
+    ");
+}
+
+#[test]
+fn plan() {
+    insta::assert_snapshot!(help(&["plan"]), @r"
+    exit code 0
+    ----- stdout
+    Show what a run would do, and why
+
+    Usage: lifecycle plan [OPTIONS] <JOB>
+
+    Arguments:
+      <JOB>  The job: the file jobs/JOB.yaml
+
+    Options:
+          --as-of <DAY>        The last complete business day that the run sees [default: yesterday in
+                               the environment's zone]
+      -s, --select <SELECTOR>  Only these models and what they need: a name, a folder, tag:x, +upstream,
+                               downstream+; may be repeated
+          --full-refresh       Build every selected table whole, changed or not
+          --var <NAME=VALUE>   Give a parameter another value for this run; may be repeated
+      -h, --help               Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle plan nightly
+      lifecycle plan nightly --as-of 2026-01-31 -s marts.churn
+      lifecycle plan nightly --full-refresh
+
+    Lists the objects to land, the tables to build and the days to rebuild, with the reason for each.
+    `run` does just that.
+    ");
+}
+
+#[test]
+fn run() {
+    insta::assert_snapshot!(help(&["run"]), @r"
+    exit code 0
+    ----- stdout
+    Land, build, check and publish a job for one day
+
+    Usage: lifecycle run [OPTIONS] <JOB>
+
+    Arguments:
+      <JOB>  The job: the file jobs/JOB.yaml
+
+    Options:
+          --as-of <DAY>        The last complete business day that the run sees [default: yesterday in
+                               the environment's zone]
+      -s, --select <SELECTOR>  Only these models and what they need: a name, a folder, tag:x, +upstream,
+                               downstream+; may be repeated
+          --full-refresh       Build every selected table whole, changed or not
+          --var <NAME=VALUE>   Give a parameter another value for this run; may be repeated
+      -h, --help               Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle run nightly
+      lifecycle run nightly --as-of 2026-01-31
+      lifecycle run nightly -s +marts.churn --var churn_window_days=60
+
+    A run may be repeated, and killed at any moment: the published tables stay whole, and the next run
+    goes on from there. An older day than the current release's writes that day's history only.
+    ");
+}
+
+#[test]
+fn backfill() {
+    insta::assert_snapshot!(help(&["backfill"]), @r"
+    exit code 0
+    ----- stdout
+    Run a job for a range of days
+
+    Usage: lifecycle backfill [OPTIONS] <JOB> --from <DAY> --to <DAY>
+           lifecycle backfill <list|resume|cancel>
+
+    Commands:
+      list    List backfills, the newest first
+      resume  Run the days that are left: waiting, failed, cancelled
+      cancel  Take the waiting days off the list
+
+    Arguments:
+      <JOB>  The job: the file jobs/JOB.yaml
+
+    Options:
+          --from <DAY>    The first day
+          --to <DAY>      The last day
+          --only <WHICH>  Which days of the range: those without a successful run, those whose last run
+                          failed, or all [default: missing] [possible values: missing, failed, all]
+          --parallel <N>  How many days are prepared at once; they are published one after the other
+                          [default: 1]
+          --dry-run       Print the days and stop
+      -h, --help          Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31
+      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed
+      lifecycle backfill list
+      lifecycle backfill resume 0192
+
+    The list of days is written down first: a backfill that was killed goes on with `resume` where it
+    stopped.
+    ");
+}
+
+#[test]
+fn backfill_list() {
+    insta::assert_snapshot!(help(&["backfill", "list"]), @r"
+    exit code 0
+    ----- stdout
+    List backfills, the newest first
+
+    Usage: lifecycle backfill list [OPTIONS]
+
+    Options:
+      -o, --output <FORMAT>  Print the rows as data instead of a text for people [possible values:
+                             table, csv, json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+    ");
+}
+
+#[test]
+fn backfill_resume() {
+    insta::assert_snapshot!(help(&["backfill", "resume"]), @r"
+    exit code 0
+    ----- stdout
+    Run the days that are left: waiting, failed, cancelled
+
+    Usage: lifecycle backfill resume [OPTIONS] <ID>
+
+    Arguments:
+      <ID>  The backfill's id, or how it begins
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+    ");
+}
+
+#[test]
+fn backfill_cancel() {
+    insta::assert_snapshot!(help(&["backfill", "cancel"]), @r"
+    exit code 0
+    ----- stdout
+    Take the waiting days off the list
+
+    Usage: lifecycle backfill cancel [OPTIONS] <ID>
+
+    Arguments:
+      <ID>  The backfill's id, or how it begins
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+    ");
+}
+
+#[test]
+fn status() {
+    insta::assert_snapshot!(help(&["status"]), @r"
+    exit code 0
+    ----- stdout
+    Show how the jobs stand: last runs, checks, rejected rows, freshness
+
+    Usage: lifecycle status [OPTIONS] [JOB]
+
+    Arguments:
+      [JOB]  Only this job, in detail
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle status
+      lifecycle status nightly
+    ");
+}
+
+#[test]
+fn runs() {
+    insta::assert_snapshot!(help(&["runs"]), @r"
+    exit code 0
+    ----- stdout
+    List runs, or show one
+
+    Usage: lifecycle runs [OPTIONS] [COMMAND]
+
+    Commands:
+      show  Show one run: its sources, tables and checks
+
+    Options:
+          --job <JOB>        Only runs of this job
+          --status <STATUS>  Only runs with this status: running, succeeded, nothing_to_do, failed,
+                             checks_failed, partly_failed, interrupted
+      -n, --limit <N>        The newest N [default: 20]
+      -o, --output <FORMAT>  Print the rows as data instead of a text for people [possible values:
+                             table, csv, json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle runs
+      lifecycle runs --job nightly --status failed -n 5
+      lifecycle runs show 0192
+      lifecycle runs -o csv > runs.csv
+    ");
+}
+
+#[test]
+fn runs_show() {
+    insta::assert_snapshot!(help(&["runs", "show"]), @r"
+    exit code 0
+    ----- stdout
+    Show one run: its sources, tables and checks
+
+    Usage: lifecycle runs show [OPTIONS] <ID>
+
+    Arguments:
+      <ID>  The run's id, or how it begins
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle runs show 0192f3
+    ");
+}
+
+#[test]
+fn rejected() {
+    insta::assert_snapshot!(help(&["rejected"]), @r"
+    exit code 0
+    ----- stdout
+    Look at rows that a source's contract refused
+
+    Usage: lifecycle rejected [OPTIONS] [SOURCE]
+
+    Arguments:
+      [SOURCE]  Show the refused rows of this source
+
+    Options:
+      -n, --limit <N>        The newest N [default: 20]
+      -o, --output <FORMAT>  How the rows are printed [default: table] [possible values: table, csv,
+                             json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle rejected
+      lifecycle rejected orders -n 100
+      lifecycle rejected orders -o csv > refused.csv
+
+    Without a source: how many rows of each source were refused, by reason. Values of columns marked
+    `pii` are masked.
+    ");
+}
+
+#[test]
+fn tables() {
+    insta::assert_snapshot!(help(&["tables"]), @r"
+    exit code 0
+    ----- stdout
+    List the published tables
+
+    Usage: lifecycle tables [OPTIONS]
+
+    Options:
+      -o, --output <FORMAT>  How the list is printed [default: table] [possible values: table, csv,
+                             json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle tables
+      lifecycle tables -o json
+    ");
+}
+
+#[test]
+fn query() {
+    insta::assert_snapshot!(help(&["query"]), @r#"
+    exit code 0
+    ----- stdout
+    Query the published tables with SQL
+
+    Usage: lifecycle query [OPTIONS] <SQL>
+
+    Arguments:
+      <SQL>  The query; `-` reads it from stdin
+
+    Options:
+      -o, --output <FORMAT>   How the rows are printed [default: table] [possible values: table, csv,
+                              json, ndjson, parquet]
+          --file <FILE>       Write to this file instead of stdout
+          --release <NUMBER>  Read this release of the job instead of the current one
+          --job <JOB>         Read what this job published; needed with several jobs and --release
+      -h, --help              Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle query "select * from marts.churn_summary"
+      lifecycle query "select * from marts.customer_value" -o parquet --file value.parquet
+      lifecycle query "select job, status, count(*) from ops.runs group by job, status" -o csv
+      lifecycle query - < question.sql
+
+    Reads the tables of one release. Schemas: marts, intermediate, staging, landed, seeds, ops.
+    "#);
+}
+
+#[test]
+fn rollback() {
+    insta::assert_snapshot!(help(&["rollback"]), @r"
+    exit code 0
+    ----- stdout
+    Publish an earlier release again
+
+    Usage: lifecycle rollback [OPTIONS] [RELEASE]
+
+    Arguments:
+      [RELEASE]  The release's number [default: the one before the current]
+
+    Options:
+          --job <JOB>  The job whose release it is; needed where several jobs publish
+      -h, --help       Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle rollback
+      lifecycle rollback 17 --job nightly
+
+    Publishes the tables of an earlier release as a new one; without a number, of the release before the
+    current one.
+    ");
+}
+
+#[test]
+fn doctor() {
+    insta::assert_snapshot!(help(&["doctor"]), @r"
+    exit code 0
+    ----- stdout
+    Check the environment: configuration, stores, state, machine
+
+    Usage: lifecycle doctor [OPTIONS]
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle doctor
+      lifecycle doctor --env production
+
+    Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails, with 2 if
+    only the configuration is wrong.
+    ");
+}
+
+#[test]
+fn completions() {
+    insta::assert_snapshot!(help(&["completions"]), @r"
+    exit code 0
+    ----- stdout
+    Print a completion script for a shell
+
+    Usage: lifecycle completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>  The shell [possible values: bash, elvish, fish, powershell, zsh]
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle completions bash > ~/.local/share/bash-completion/completions/lifecycle
+      lifecycle completions zsh > ~/.zfunc/_lifecycle
+      lifecycle completions fish > ~/.config/fish/completions/lifecycle.fish
+    ");
+}
+
+#[test]
+fn version() {
+    let folder = Folder::new();
+    let expected = format!("exit code 0\n----- stdout\nlifecycle {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(folder.run(&["--version"]), expected);
+}
+
+#[test]
+fn every_command_gives_examples() {
+    let folder = Folder::new();
+    for command in [
+        "demo",
+        "init",
+        "validate",
+        "plan",
+        "run",
+        "backfill",
+        "status",
+        "runs",
+        "rejected",
+        "tables",
+        "query",
+        "rollback",
+        "doctor",
+        "completions",
+    ] {
+        let text = folder.run(&[command, "--help"]);
+        assert!(text.contains(&format!("Examples:\n  lifecycle {command}")), "{text}");
+    }
+}

@@ -1,0 +1,99 @@
+use arrow::util::pretty::pretty_format_batches;
+use lifecycle::state::{BackfillStart, CheckStatus, OpsTable, RunFinish, RunOutcome, State, TableAction};
+
+use super::runs::{check, source, table};
+use super::{Place, acquire, at, day, run_start};
+
+async fn filled(place: &Place) -> State {
+    let state = place.open().await;
+    let lease = acquire(&state, "nightly", at(0)).await;
+    state.start_run(&run_start("a", "nightly", "2026-01-01", &lease, at(0))).await.unwrap();
+    state.record_sources("a", &[source("orders", 10, 2)]).await.unwrap();
+    state.record_tables("a", &[table("marts.churn", TableAction::Built)]).await.unwrap();
+    state.record_checks("a", &[check("churn.grain", CheckStatus::Failed)]).await.unwrap();
+    let finish = RunFinish { outcome: RunOutcome::Succeeded, finished_at: at(9), message: None, release: Some(1) };
+    state.finish_run("a", &finish).await.unwrap();
+    state.release_lease(&lease, at(9)).await.unwrap();
+    let backfill = BackfillStart {
+        backfill_id: "b".to_owned(),
+        job: "nightly".to_owned(),
+        environment: "local".to_owned(),
+        days: vec![day("2026-01-01"), day("2026-01-02")],
+        selection: "missing".to_owned(),
+        created_at: at(0),
+    };
+    state.create_backfill(&backfill).await.unwrap();
+    state
+}
+
+#[tokio::test]
+async fn every_table_has_the_columns_that_it_promises_with_and_without_rows() {
+    let place = Place::new();
+    let state = filled(&place).await;
+    for table in OpsTable::ALL {
+        let batch = state.ops_table(*table, at(10)).await.unwrap();
+        assert!(batch.num_rows() > 0, "{table}");
+        assert_eq!(batch.schema(), table.schema().unwrap(), "{table}");
+        assert_eq!(table.empty().unwrap().num_rows(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_rows_are_what_was_recorded() {
+    let place = Place::new();
+    let state = filled(&place).await;
+    let shown = async |table| {
+        let batch = state.ops_table(table, at(10)).await.unwrap();
+        pretty_format_batches(&[batch]).unwrap().to_string()
+    };
+    insta::assert_snapshot!(shown(OpsTable::Runs).await, @r"
+    +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
+    | run_id | job     | as_of      | trigger | environment | status    | started_at           | finished_at          | seconds | message | release | backfill_id | rows_landed | rows_rejected | tables_built | tables_failed | checks | checks_failed |
+    +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
+    | a      | nightly | 2026-01-01 | manual  | local       | succeeded | 2026-01-02T02:00:00Z | 2026-01-02T02:00:09Z | 9.0     |         | 1       |             | 10          | 2             | 1            | 0             | 1      | 1             |
+    +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
+    ");
+    insta::assert_snapshot!(shown(OpsTable::RunSources).await, @r"
+    +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
+    | run_id | source | objects_new | objects_changed | objects_unchanged | rows_in | landed | rejected | bytes | seconds | version |
+    +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
+    | a      | orders | 2           | 1               | 40                | 12      | 10     | 2        | 9000  | 0.5     |         |
+    +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
+    ");
+    insta::assert_snapshot!(shown(OpsTable::RunTables).await, @r"
+    +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
+    | run_id | table_name  | action | reason          | row_count | bytes | seconds | version |
+    +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
+    | a      | marts.churn | built  | its SQL changed | 1200      | 48000 | 1.25    | 3       |
+    +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
+    ");
+    insta::assert_snapshot!(shown(OpsTable::Checks).await, @r"
+    +--------+-------------+-------------+----------+--------+----------+----------------+---------+
+    | run_id | table_name  | check_name  | severity | status | bad_rows | sample         | seconds |
+    +--------+-------------+-------------+----------+--------+----------+----------------+---------+
+    | a      | marts.churn | churn.grain | warn     | failed | 4        | customer_id=c1 | 0.1     |
+    +--------+-------------+-------------+----------+--------+----------+----------------+---------+
+    ");
+    insta::assert_snapshot!(shown(OpsTable::Backfills).await, @r"
+    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
+    | backfill_id | job     | environment | first_day  | last_day   | selection | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled |
+    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
+    | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |
+    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
+    ");
+    insta::assert_snapshot!(shown(OpsTable::BackfillDays).await, @r"
+    +-------------+------------+---------+--------+----------+------------+-------------+---------+
+    | backfill_id | as_of      | status  | run_id | attempts | started_at | finished_at | message |
+    +-------------+------------+---------+--------+----------+------------+-------------+---------+
+    | b           | 2026-01-01 | pending |        | 0        |            |             |         |
+    | b           | 2026-01-02 | pending |        | 0        |            |             |         |
+    +-------------+------------+---------+--------+----------+------------+-------------+---------+
+    ");
+    insta::assert_snapshot!(shown(OpsTable::Leases).await, @r"
+    +---------+--------+-------+----------------------+----------------------+----------------------+
+    | name    | owner  | token | acquired_at          | expires_at           | released_at          |
+    +---------+--------+-------+----------------------+----------------------+----------------------+
+    | nightly | tester | 1     | 2026-01-02T02:00:00Z | 2026-01-02T02:01:00Z | 2026-01-02T02:00:09Z |
+    +---------+--------+-------+----------------------+----------------------+----------------------+
+    ");
+}
