@@ -30,9 +30,14 @@ pub struct Finding {
 pub enum Outcome {
     Passed,
     /// Bad rows, and the keys of a few of them as text.
-    BadRows { count: u64, sample: String },
+    BadRows {
+        count: u64,
+        sample: String,
+    },
     /// The check's query could not run, in the engine's words.
-    Broken { message: String },
+    Broken {
+        message: String,
+    },
 }
 
 impl Finding {
@@ -83,8 +88,7 @@ async fn check_in_one_pass(workspace: &Workspace, model: &Model, checks: &[&Chec
         return Vec::new();
     }
     let started = Instant::now();
-    let conditions: Vec<String> =
-        checks.iter().filter_map(|check| queries::bad_row_condition(&check.kind)).collect();
+    let conditions: Vec<String> = checks.iter().filter_map(|check| queries::bad_row_condition(&check.kind)).collect();
     let counts = match counts(workspace, &queries::counts(model, &conditions), conditions.len()).await {
         Ok(counts) => counts,
         Err(message) => {
@@ -107,13 +111,7 @@ async fn check_in_one_pass(workspace: &Workspace, model: &Model, checks: &[&Chec
 }
 
 fn finding(model: &Model, check: &Check, outcome: Outcome, seconds: f64) -> Finding {
-    Finding {
-        table: model.name.to_string(),
-        check: check.name.clone(),
-        severity: check.severity,
-        outcome,
-        seconds,
-    }
+    Finding { table: model.name.to_string(), check: check.name.clone(), severity: check.severity, outcome, seconds }
 }
 
 /// The columns that a sample may show: keys, and the column that the check is about.

@@ -13,8 +13,8 @@ pub async fn execute(arguments: &DemoArguments, context: &Context) -> Result<Exi
     let directory = &arguments.dir;
     init::write_demo_project(directory)?;
     let mut settings = DemoSettings::new(directory);
-    settings.customers = u32::try_from(arguments.customers)
-        .map_err(|_| Failure::usage("--customers is more than the demo can make"))?;
+    settings.customers =
+        u32::try_from(arguments.customers).map_err(|_| Failure::usage("--customers is more than the demo can make"))?;
     settings.days = arguments.days;
     settings.seed = arguments.seed;
     let stage = context.progress.start("making raw files", Some(u64::from(settings.days)));

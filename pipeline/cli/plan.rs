@@ -23,8 +23,7 @@ pub async fn execute(arguments: &PlanArguments, context: &Context) -> Result<Exi
 
 /// The run that the arguments ask for.
 pub fn request(selection: &RunSelection, context: &Context, project: &Project) -> RunRequest {
-    let as_of: NaiveDate =
-        selection.as_of.unwrap_or_else(|| context.last_complete_day(project.environment.timezone));
+    let as_of: NaiveDate = selection.as_of.unwrap_or_else(|| context.last_complete_day(project.environment.timezone));
     RunRequest {
         job: selection.job.clone(),
         as_of,
@@ -42,7 +41,8 @@ fn print(plan: &RunPlan, context: &Context) -> Result<(), Failure> {
     if plan.has_nothing_to_do() {
         return context.output.text("nothing to do: nothing changed since the last release\n");
     }
-    let mut sources = TextTable::default().text("source").number("new").number("changed").number("known").number("bytes");
+    let mut sources =
+        TextTable::default().text("source").number("new").number("changed").number("known").number("bytes");
     for step in plan.sources.iter().filter(|step| step.new_objects + step.changed_objects > 0) {
         sources.row([
             step.source.as_str().into(),

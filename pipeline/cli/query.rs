@@ -34,7 +34,8 @@ pub async fn execute(arguments: &QueryArguments, context: &Context) -> Result<Ex
     let mut stream = rows.execute_stream().await.map_err(refused)?;
     let mut printer = BatchPrinter::new(&context.output, arguments.format, schema, arguments.file.as_deref())?;
     while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(|error| Failure::Failed(Report::new(format!("the query failed: {}", engine_words(&error)))))?;
+        let batch = batch
+            .map_err(|error| Failure::Failed(Report::new(format!("the query failed: {}", engine_words(&error)))))?;
         printer.write(&batch)?;
     }
     printer.finish()?;
@@ -59,9 +60,7 @@ async fn add_ops(view: &ReleaseView, project: &Project, context: &Context) -> Re
             None => table.empty()?,
         };
         let name = TableName::new("ops", table.as_str());
-        view.workspace
-            .add_batches(&name, batch.schema(), vec![batch])
-            .map_err(|error| Failure::failed(&error))?;
+        view.workspace.add_batches(&name, batch.schema(), vec![batch]).map_err(|error| Failure::failed(&error))?;
     }
     Ok(())
 }

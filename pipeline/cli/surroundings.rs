@@ -60,10 +60,9 @@ impl From<RunError> for Failure {
                 Failure::Usage(report)
             }
             RunError::State(error) => error.into(),
-            RunError::LeaseLost { .. }
-            | RunError::Transform(_)
-            | RunError::Publish(_)
-            | RunError::Storage(_) => Failure::Failed(report),
+            RunError::LeaseLost { .. } | RunError::Transform(_) | RunError::Publish(_) | RunError::Storage(_) => {
+                Failure::Failed(report)
+            }
         }
     }
 }
@@ -94,15 +93,20 @@ fn land_report(mut report: Report, error: &LandError) -> Report {
             report.causes.extend(reasons.iter().take(LISTED).map(|(reason, count)| format!("{count} times: {reason}")));
             let mut objects: Vec<_> = landing.objects.iter().filter(|object| object.rejected > 0).collect();
             objects.sort_by_key(|object| std::cmp::Reverse(object.rejected));
-            report.causes.extend(objects.iter().take(3).map(|object| {
-                format!("object {}: {} of {} rows", object.name, object.rejected, object.rows_in)
-            }));
+            report.causes.extend(
+                objects
+                    .iter()
+                    .take(3)
+                    .map(|object| format!("object {}: {} of {} rows", object.name, object.rejected, object.rows_in)),
+            );
             report.hint("mend the source's contract or the objects, or raise `max_rejected`; nothing was landed")
         }
         LandError::LocationMissing { .. } => {
             report.hint("check `location` in the job and `raw` in the environment's configuration")
         }
-        LandError::LocationForbidden { .. } => report.hint("check the credentials in the environment, and the store's policy"),
+        LandError::LocationForbidden { .. } => {
+            report.hint("check the credentials in the environment, and the store's policy")
+        }
         _ => report,
     }
 }

@@ -1,7 +1,8 @@
 //! What the shop sells and tells: products, content.
 
 use super::calendar::Calendar;
-use super::record::{NO_ROW_FACTS, Record, Value};
+use super::ledger::NO_FACTS;
+use super::record::{Handling, Record, Value};
 
 pub(super) const CATEGORIES: [&str; 12] = [
     "tea",
@@ -118,8 +119,8 @@ pub(super) fn product_rows(calendar: &Calendar, day: u32) -> Vec<Record> {
                 Value::Cents(product.price_cents(day)),
             ],
             at: calendar.instant(day, 0),
-            facts: NO_ROW_FACTS,
-            is_fixed: true,
+            facts: NO_FACTS,
+            handling: Handling::Fixed,
         }
     };
     (0..PRODUCTS).map(row).collect()
@@ -140,8 +141,8 @@ pub(super) fn content_rows(calendar: &Calendar) -> Vec<Record> {
                 Value::Word(stage),
             ],
             at: calendar.instant(0, 0),
-            facts: NO_ROW_FACTS,
-            is_fixed: true,
+            facts: NO_FACTS,
+            handling: Handling::Fixed,
         }
     };
     (0..CONTENT).map(row).collect()

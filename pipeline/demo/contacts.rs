@@ -5,6 +5,7 @@ use super::feeds::Feed;
 use super::people::SOCIAL;
 use super::population::Is;
 use super::random::{Dice, Stream};
+use super::record::Handling;
 use super::rows::{self, Case, Message, Survey, Visit, Visitor};
 use super::shopping::opening_hours;
 use super::world::{Deed, World, next};
@@ -31,30 +32,31 @@ const NOTES: [&str; 6] = [
 ];
 const DEVICES: [&str; 3] = ["phone", "desktop", "tablet"];
 
+/// One visit: its events as kind, product and content.
+#[derive(Debug, Clone, Copy)]
+struct Session<'a> {
+    who: Visitor,
+    events: &'a [(&'static str, Option<Product>, Option<u32>)],
+    at: i64,
+    campaign: Option<u32>,
+    channel: &'static str,
+}
+
 impl World {
-    /// Events of one visit, a few seconds apart.
-    fn session(
-        &mut self,
-        day: u32,
-        who: Visitor,
-        events: &[(&'static str, Option<Product>, Option<u32>)],
-        at: i64,
-        campaign: Option<u32>,
-        channel: &'static str,
-        dice: &mut Dice,
-    ) {
+    /// Writes the events of one visit, a few seconds apart.
+    fn attend(&mut self, day: u32, session: Session<'_>, dice: &mut Dice) {
         let device = dice.pick(&DEVICES);
-        let mut at = at;
-        for (kind, product, content) in events {
+        let mut at = session.at;
+        for (kind, product, content) in session.events {
             let visit = Visit {
                 event: next(&mut self.numbers.event),
-                who,
+                who: session.who,
                 at,
                 kind,
-                channel,
+                channel: session.channel,
                 product: *product,
                 content: *content,
-                campaign,
+                campaign: session.campaign,
                 seconds: dice.chance(0.8).then(|| dice.between(3, 400)),
                 device,
             };
@@ -74,7 +76,9 @@ impl World {
         let content = dice.below(8);
         let events = [("visit", None, None), ("content_view", None, Some(content))];
         let count = 1 + usize::from(dice.chance(0.5));
-        self.session(day, Visitor::Anonymous(customer), &events[..count], at, None, "web", dice);
+        let session =
+            Session { who: Visitor::Anonymous(customer), events: &events[..count], at, campaign: None, channel: "web" };
+        self.attend(day, session, dice);
     }
 
     pub(super) fn visit(&mut self, day: u32, customer: u32, left: u8, dice: &mut Dice) {
@@ -112,7 +116,8 @@ impl World {
             self.send_profile(day, customer, 79_000);
         }
         let channel = if person.source == SOCIAL && dice.chance(0.5) { "social" } else { "web" };
-        self.session(day, Visitor::Customer(customer), &events, at, None, channel, dice);
+        let session = Session { who: Visitor::Customer(customer), events: &events, at, campaign: None, channel };
+        self.attend(day, session, dice);
         let is_engaged = person.is(Is::Buyer) && person.is(Is::Alive);
         if left > 0 || is_engaged {
             let mean = if is_engaged { 40.0 } else { 30.0 };
@@ -136,21 +141,20 @@ impl World {
         let before = at - i64::from(dice.between(120, 1_500));
         let events = [("product_view", product, None), ("basket", product, None)];
         let count = 1 + usize::from(dice.chance(0.6));
-        self.session(day, Visitor::Customer(customer), &events[..count], before, campaign, "web", dice);
+        let session = Session {
+            who: Visitor::Customer(customer),
+            events: &events[..count],
+            at: before,
+            campaign,
+            channel: "web",
+        };
+        self.attend(day, session, dice);
     }
 
-    pub(super) fn log_case(
-        &mut self,
-        customer: u32,
-        subject: &'static str,
-        product: Option<Product>,
-        at: i64,
-        channel: &'static str,
-        day: u32,
-        dice: &mut Dice,
-    ) {
+    /// Writes a case into the log; it gets a number, and perhaps a note.
+    pub(super) fn log_case(&mut self, day: u32, case: Case, dice: &mut Dice) {
         let note = dice.chance(0.35).then(|| dice.pick(&NOTES));
-        let case = Case { case: next(&mut self.numbers.case), customer, subject, product, note, at, channel };
+        let case = Case { case: next(&mut self.numbers.case), note, ..case };
         self.send(Feed::Service, day, rows::service_row(&self.calendar, case));
     }
 
@@ -158,7 +162,7 @@ impl World {
         let subject = dice.pick(&["enquiry", "quote_request", "store_visit", "enquiry", "praise"]);
         let channel = if subject == "store_visit" { "store" } else { dice.pick(&["email", "phone", "social"]) };
         let at = self.calendar.instant_of_local(day, opening_hours(dice));
-        self.log_case(customer, subject, None, at, channel, day, dice);
+        self.log_case(day, Case { case: 0, customer, subject, product: None, note: None, at, channel }, dice);
         if self.people[customer as usize].is(Is::Alive) && dice.chance(0.3) {
             self.schedule(day + dice.between(10, 90), customer, Deed::Enquire);
         }
@@ -167,7 +171,8 @@ impl World {
     pub(super) fn complain(&mut self, day: u32, customer: u32, dice: &mut Dice) {
         let channel = dice.pick(&["email", "phone", "phone", "social", "store"]);
         let at = self.calendar.instant_of_local(day, opening_hours(dice));
-        self.log_case(customer, "complaint", None, at, channel, day, dice);
+        let case = Case { case: 0, customer, subject: "complaint", product: None, note: None, at, channel };
+        self.log_case(day, case, dice);
         if dice.chance(0.8) {
             self.schedule(day + dice.between(1, 4), customer, Deed::Answer);
         }
@@ -185,7 +190,7 @@ impl World {
         if message.response != "none" && dice.chance(0.2) {
             let mut first = rows::message_row(Message { response: "none", answer_value: None, ..message });
             // A delayed first version would win over the answer.
-            first.is_fixed = true;
+            first.handling = Handling::Fixed;
             self.send(Feed::Messages, day, first);
             self.send_again(Feed::Messages, day + dice.between(1, 3), rows::message_row(message));
         } else {
@@ -288,7 +293,9 @@ impl World {
             let events = [("visit", None, None), ("content_view", None, Some(dice.below(4)))];
             let count = 1 + usize::from(dice.chance(0.4));
             let channel = if dice.chance(0.2) { "social" } else { "web" };
-            self.session(day, Visitor::Anonymous(visitor), &events[..count], at, None, channel, &mut dice);
+            let session =
+                Session { who: Visitor::Anonymous(visitor), events: &events[..count], at, campaign: None, channel };
+            self.attend(day, session, &mut dice);
         }
     }
 }

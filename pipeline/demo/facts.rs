@@ -33,9 +33,9 @@ pub struct FeedSummary {
     pub objects: u64,
     pub rows: u64,
     pub broken: u64,
-    /// Rows that are there a second time, in the next day's object.
+    /// Rows that were in the object of the day before already.
     pub twice: u64,
-    /// Rows held back for an object of a later day, some of which lies after the window.
+    /// Rows that came up to ten days after their day.
     pub late: u64,
     pub bytes: u64,
 }

@@ -73,7 +73,7 @@ impl Life {
         self
     }
 
-    fn from_list(mut self) -> Self {
+    fn on_a_list(mut self) -> Self {
         self.is_from_list = true;
         self
     }
@@ -180,8 +180,8 @@ fn spend_churn(lives: &mut Vec<Life>) {
 }
 
 fn stages(lives: &mut Vec<Life>) {
-    lives.push(Life::new("suspect_silent", "suspect").from_list());
-    lives.push(Life::new("suspect_written_to", "suspect").from_list().hears(150).hears(20));
+    lives.push(Life::new("suspect_silent", "suspect").on_a_list());
+    lives.push(Life::new("suspect_written_to", "suspect").on_a_list().hears(150).hears(20));
     lives.push(Life::new("suspect_only_returned", "suspect").act(70, What::Return { category: 2, cents: 1_500 }));
     lives.push(
         Life::new("suspect_bought_and_returned_at_once", "suspect")
@@ -191,12 +191,12 @@ fn stages(lives: &mut Vec<Life>) {
     lives.push(Life::new("prospect_visited", "prospect").act(45, What::Visit { kind: "content_view" }));
     lives.push(
         Life::new("prospect_answered", "prospect")
-            .from_list()
+            .on_a_list()
             .act(90, What::Message { kind: "offer", response: "positive" }),
     );
     lives.push(
         Life::new("suspect_refused", "suspect")
-            .from_list()
+            .on_a_list()
             .act(90, What::Message { kind: "offer", response: "negative" }),
     );
     lives

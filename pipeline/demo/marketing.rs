@@ -5,7 +5,7 @@ use super::feeds::Feed;
 use super::ledger::{Fact, NO_FACTS};
 use super::population::{Customer, Is};
 use super::random::{Dice, Stream};
-use super::record::{Record, Value};
+use super::record::{Handling, Record, Value};
 use super::rows::{self, Message};
 use super::world::{Deed, World};
 
@@ -82,17 +82,11 @@ pub(super) fn plan_campaigns(days: u32) -> Vec<Campaign> {
         }))
         .collect();
     let fits = |campaign: &Campaign| campaign.start <= days * 62 / 100 && campaign.start + EFFECT_DAYS < days;
-    let working = campaigns
-        .iter_mut()
-        .filter(|campaign| campaign.objective == Objective::Retention && fits(campaign))
-        .next_back();
+    let working = campaigns.iter_mut().rfind(|campaign| campaign.objective == Objective::Retention && fits(campaign));
     if let Some(campaign) = working {
         *campaign = Campaign { uplift: 0.45, watched: Some(0), draw: Draw::Arms { control: 0.5 }, ..campaign.clone() };
     }
-    let idle = campaigns
-        .iter_mut()
-        .filter(|campaign| campaign.objective == Objective::CrossSell && fits(campaign))
-        .next_back();
+    let idle = campaigns.iter_mut().rfind(|campaign| campaign.objective == Objective::CrossSell && fits(campaign));
     if let Some(campaign) = idle {
         *campaign = Campaign { uplift: 0.0, watched: Some(1), draw: Draw::Arms { control: 0.5 }, ..campaign.clone() };
     }
@@ -179,7 +173,7 @@ impl World {
             ],
             at: self.calendar.instant(day, 0),
             facts: NO_FACTS,
-            is_fixed: true,
+            handling: Handling::Fixed,
         };
         self.send(Feed::Campaigns, day, record);
     }

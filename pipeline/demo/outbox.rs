@@ -17,7 +17,7 @@ use super::feeds::{FEEDS, Feed, Format};
 use super::ledger::Ledger;
 use super::parquet_file;
 use super::random::{Dice, Stream};
-use super::record::Record;
+use super::record::{Handling, Record};
 use super::rows::copy_of;
 use super::settings::DemoError;
 
@@ -71,12 +71,11 @@ impl Outbox {
         self.sent += 1;
         if feed.is_weekly() {
             delivery += (1..=7).find(|ahead| calendar.is_monday(day + ahead)).unwrap_or(7);
-        } else if feed.may_be_late() && !record.is_fixed {
+        } else if feed.may_be_late() && record.handling == Handling::Plain {
             let mut dice = Dice::new(self.seed, Stream::Late, u64::from(day), self.sent);
             if dice.chance(LATE) {
                 delivery += dice.between(1, LATEST);
-                record.is_fixed = true;
-                self.summary(feed).late += 1;
+                record.handling = Handling::Late;
             }
         }
         self.send_on(feed, delivery, record);
@@ -114,7 +113,6 @@ impl Outbox {
             }
             let twice = self.repeat_some(feed, day, &rows, &broken);
             self.record_object(calendar, feed, day, &rows, &broken)?;
-            self.summary(feed).twice += twice.len() as u64;
             for record in twice {
                 self.send_on(feed, day + 1, record);
             }
@@ -131,7 +129,7 @@ impl Outbox {
         let mut broken = BTreeMap::new();
         for _ in 0..count as u32 {
             let index = dice.below(rows.len() as u32) as usize;
-            if !rows[index].is_fixed && !broken.contains_key(&index) {
+            if rows[index].handling == Handling::Plain && !broken.contains_key(&index) {
                 *debt -= 1.0;
                 broken.insert(index, Breakage::draw(feed, &rows[index], &mut dice));
             }
@@ -147,7 +145,7 @@ impl Outbox {
         let mut dice = Dice::new(self.seed, Stream::Broken, u64::from(day), 100 + feed as u64);
         let mut chosen = Vec::new();
         for (index, record) in rows.iter().enumerate() {
-            if dice.chance(TWICE) && !record.is_fixed && !broken.contains_key(&index) {
+            if dice.chance(TWICE) && record.handling == Handling::Plain && !broken.contains_key(&index) {
                 chosen.push(copy_of(record));
             }
         }
@@ -175,10 +173,13 @@ impl Outbox {
         } else {
             0
         };
+        let count = |handling| rows.iter().filter(|record| record.handling == handling).count() as u64;
         let summary = self.summary(feed);
         summary.objects += 1;
         summary.rows += rows.len() as u64;
         summary.broken += broken.len() as u64;
+        summary.twice += count(Handling::Copy);
+        summary.late += count(Handling::Late);
         summary.bytes += bytes;
         if day >= self.first_written_day {
             self.objects.push(DemoObject {
@@ -254,7 +255,7 @@ pub(super) struct TextObject {
 
 enum Sink {
     Plain(BufWriter<File>),
-    Packed(GzEncoder<BufWriter<File>>),
+    Packed(Box<GzEncoder<BufWriter<File>>>),
 }
 
 const BUFFER_BYTES: usize = 1 << 16;
@@ -264,7 +265,10 @@ impl TextObject {
         let file = BufWriter::new(file);
         // No time and no system in the header: the same rows are the same bytes.
         let sink = match is_gzip {
-            true => Sink::Packed(GzBuilder::new().mtime(0).operating_system(255).write(file, Compression::default())),
+            true => {
+                let header = GzBuilder::new().mtime(0).operating_system(255);
+                Sink::Packed(Box::new(header.write(file, Compression::default())))
+            }
             false => Sink::Plain(file),
         };
         Self { buffer: String::new(), sink }

@@ -1,7 +1,8 @@
 //! Who the customers are: names, homes, work. Nothing of this is kept; it is drawn again whenever a profile is written.
 
+use super::ledger::NO_FACTS;
 use super::random::{Dice, Stream};
-use super::record::{Record, Value, id_text};
+use super::record::{Handling, Record, Value, id_text};
 
 pub(super) const SOURCES: [&str; 7] = ["list", "web", "email", "phone", "store", "social", "referral"];
 pub(super) const LIST: u8 = 0;
@@ -74,7 +75,7 @@ pub(super) fn profile_row(seed: u64, customer: u32, state: ProfileState, at: i64
     if state.is_deleted {
         values.extend(std::iter::repeat_n(Value::Null, 14));
         values.extend([Value::Local(state.updated_local), Value::Word("deleted")]);
-        return Record { values, at, facts: super::ledger::NO_FACTS, is_fixed: false };
+        return Record { values, at, facts: NO_FACTS, handling: Handling::Plain };
     }
     let mut dice = Dice::new(seed, Stream::Profile, u64::from(customer), 1);
     let sometimes = |dice: &mut Dice, share: f64, value: Value| if dice.chance(share) { value } else { Value::Null };
@@ -106,7 +107,7 @@ pub(super) fn profile_row(seed: u64, customer: u32, state: ProfileState, at: i64
         Value::Local(state.updated_local),
         Value::Word("active"),
     ]);
-    Record { values, at, facts: super::ledger::NO_FACTS, is_fixed: false }
+    Record { values, at, facts: NO_FACTS, handling: Handling::Plain }
 }
 
 /// The text of a customer's number.

@@ -150,10 +150,13 @@ fn draw_one(seed: u64, number: u32, arrival: u32, days: u32) -> Customer {
     let is_online = (source == WEB || source == SOCIAL) && !is_duplicate;
     customer.set(Is::AnonymousFirst, is_online && dice.chance(0.7));
     customer.rate = (dice.gamma(0.9, 1.0 / (0.9 * MEAN_DAYS_BETWEEN)) as f32).max(1.0 / 700.0);
-    let is_habit = dice.chance(0.25);
+    let is_habit = dice.chance(0.28) && persona != BARGAIN_HUNTER;
     customer.set(Is::Habit, is_habit);
-    let dropout = if persona == BARGAIN_HUNTER { dice.beta(2.0, 3.5) } else { dice.beta(0.8, 5.0) };
-    customer.dropout = (dropout * if is_habit { 0.4 } else { 1.0 }) as f32;
+    if is_habit {
+        customer.rate = customer.rate.max(1.0 / 50.0);
+    }
+    let dropout = if persona == BARGAIN_HUNTER { dice.beta(2.5, 3.5) } else { dice.beta(0.8, 5.0) };
+    customer.dropout = (dropout * if is_habit { 0.15 } else { 1.0 }) as f32;
     // Gamma-Gamma: an order is gamma with a scale that is itself drawn, so means differ between customers.
     customer.mean_cents = (6.0 * 1_500.0 / dice.gamma(3.7, 1.0).max(0.3)) as f32;
     let breadth = dice.between(1, 6) + u32::from(dice.chance(0.3)) * 2;

@@ -2,8 +2,6 @@
 
 use super::ledger::Fact;
 
-pub(super) use super::ledger::NO_FACTS as NO_ROW_FACTS;
-
 /// A value as the generator knows it; the column decides how it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
@@ -44,8 +42,20 @@ pub(super) struct Record {
     pub at: i64,
     /// What the row tells a reader who can read it.
     pub facts: Facts,
-    /// Never broken, delayed or sent twice: scripted rows, and second copies.
-    pub is_fixed: bool,
+    pub handling: Handling,
+}
+
+/// What may still happen to a row on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handling {
+    /// It may be broken, held back or sent twice.
+    Plain,
+    /// It arrives whole, on time and once: scripted rows, and those that have a newer version.
+    Fixed,
+    /// It has been held back.
+    Late,
+    /// It has been sent before.
+    Copy,
 }
 
 /// Up to two facts of one row.

@@ -3,7 +3,7 @@
 use super::calendar::Calendar;
 use super::catalogue::Product;
 use super::ledger::{Fact, NO_FACTS};
-use super::record::{Facts, Record, Value};
+use super::record::{Handling, Record, Value};
 
 /// A line of an order, in hundredths and whole units.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub(super) fn order_row(calendar: &Calendar, line: OrderLine) -> Record {
         ],
         at: line.at,
         facts: [fact, Fact::None],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) fn visit_row(visit: Visit) -> Record {
         ],
         at: visit.at,
         facts: [fact, advocacy],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -142,7 +142,7 @@ pub(super) fn service_row(calendar: &Calendar, case: Case) -> Record {
         ],
         at: case.at,
         facts: [Fact::Interest { customer: case.customer, at: case.at }, Fact::None],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -178,7 +178,7 @@ pub(super) fn message_row(message: Message) -> Record {
         ],
         at: message.at,
         facts: [fact, Fact::None],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -204,7 +204,7 @@ pub(super) fn referral_row(calendar: &Calendar, referral: Referral) -> Record {
         ],
         at: referral.at,
         facts: [Fact::Referral { from: referral.from, to: referral.to, at: referral.at }, Fact::None],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -234,7 +234,7 @@ pub(super) fn survey_row(survey: Survey) -> Record {
         ],
         at: survey.at,
         facts: [Fact::Known { customer: survey.customer }, advocacy],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -244,7 +244,7 @@ pub(super) fn link_row(visitor: u32, customer: u32, at: i64) -> Record {
         values: vec![Value::Id('a', visitor), customer_id(customer), Value::Instant(at)],
         at,
         facts: [Fact::Link { visitor, customer }, Fact::None],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -254,7 +254,7 @@ pub(super) fn same_customer_row(alias: u32, customer: u32, at: i64) -> Record {
         values: vec![customer_id(alias), customer_id(customer), Value::Instant(at)],
         at,
         facts: [Fact::SameCustomer { alias, customer }, Fact::None],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
@@ -268,11 +268,11 @@ pub(super) fn member_row(campaign: u32, customer: u32, arm: Option<&'static str>
         ],
         at,
         facts: [fact, Fact::None],
-        is_fixed: false,
+        handling: Handling::Plain,
     }
 }
 
 /// No facts: a second copy of a row tells nothing new.
 pub(super) fn copy_of(record: &Record) -> Record {
-    Record { facts: NO_FACTS as Facts, is_fixed: true, ..record.clone() }
+    Record { facts: NO_FACTS, handling: Handling::Copy, ..record.clone() }
 }

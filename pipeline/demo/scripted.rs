@@ -10,7 +10,7 @@ use super::feeds::Feed;
 use super::lives::lives;
 use super::people::{self, LIST, REFERRAL, WEB};
 use super::population::{Arrivals, Customer, Is};
-use super::record::Record;
+use super::record::{Handling, Record};
 use super::rows::{self, Case, Message, OrderLine, Referral, Survey, Visit, Visitor};
 use super::world::{World, next};
 
@@ -231,7 +231,7 @@ impl World {
     }
 
     fn send_whole(&mut self, feed: Feed, day: u32, record: Record) {
-        self.send(feed, day, Record { is_fixed: true, ..record });
+        self.send(feed, day, Record { handling: Handling::Fixed, ..record });
     }
 
     fn send_order(&mut self, day: u32, customer: u32, lines: &[(Product, i64, i64)], at: i64, is_void: bool) {

@@ -6,7 +6,7 @@ use super::feeds::Feed;
 use super::people::{self, STORE};
 use super::population::{Customer, Is};
 use super::random::{Dice, Stream};
-use super::rows::{self, OrderLine, Referral};
+use super::rows::{self, Case, OrderLine, Referral};
 use super::world::{Deed, World, next};
 
 /// A line before it has numbers.
@@ -15,6 +15,15 @@ struct Item {
     product: Product,
     quantity: i64,
     cents: i64,
+}
+
+/// What the lines of an order have in common.
+#[derive(Debug, Clone, Copy)]
+struct Sale {
+    order: u32,
+    customer: Option<u32>,
+    at: i64,
+    channel: &'static str,
 }
 
 impl World {
@@ -59,10 +68,10 @@ impl World {
         };
         let items = fill_basket(&person, day, dice);
         let at = self.calendar.instant_of_local(day, opening_hours(dice));
-        let order = next(&mut self.numbers.order);
+        let sale = Sale { order: next(&mut self.numbers.order), customer: Some(customer), at, channel };
         let email = (channel == "web" && dice.chance(0.6)).then(|| people::email(self.seed, customer));
         for (line, item) in (1..).zip(&items) {
-            let row = self.order_line(day, order, line, Some(customer), *item, at, channel, dice);
+            let row = self.order_line(day, sale, line, *item, dice);
             let row = OrderLine { campaign, email: email.clone(), ..row };
             self.send(Feed::Orders, day, rows::order_row(&self.calendar, row));
         }
@@ -86,22 +95,12 @@ impl World {
         }
     }
 
-    fn order_line(
-        &self,
-        day: u32,
-        order: u32,
-        line: u32,
-        customer: Option<u32>,
-        item: Item,
-        at: i64,
-        channel: &'static str,
-        dice: &mut Dice,
-    ) -> OrderLine {
+    fn order_line(&self, day: u32, sale: Sale, line: u32, item: Item, dice: &mut Dice) -> OrderLine {
         let cost = item.product.cost_cents(day).filter(|_| dice.chance(0.92));
         OrderLine {
-            order,
+            order: sale.order,
             line,
-            customer,
+            customer: sale.customer,
             email: None,
             product: item.product,
             quantity: item.quantity,
@@ -109,8 +108,8 @@ impl World {
             margin_cents: cost.map(|cost| item.cents - cost * item.quantity),
             campaign: None,
             gift_wrap: dice.chance(0.1),
-            at,
-            channel,
+            at: sale.at,
+            channel: sale.channel,
             is_void: false,
         }
     }
@@ -217,11 +216,13 @@ impl World {
         }
         let at = self.calendar.instant_of_local(day, opening_hours(dice));
         let item = Item { product, quantity: -i64::from(quantity), cents: -i64::from(cents) };
-        let order = next(&mut self.numbers.order);
         let channel = dice.pick(&["web", "store"]);
-        let row = self.order_line(day, order, 1, Some(customer), item, at, channel, dice);
+        let sale = Sale { order: next(&mut self.numbers.order), customer: Some(customer), at, channel };
+        let row = self.order_line(day, sale, 1, item, dice);
         self.send(Feed::Orders, day, rows::order_row(&self.calendar, OrderLine { gift_wrap: false, ..row }));
-        self.log_case(customer, "return_request", Some(product), at, "phone", day, dice);
+        let subject = "return_request";
+        let case = Case { case: 0, customer, subject, product: Some(product), note: None, at, channel: "phone" };
+        self.log_case(day, case, dice);
     }
 
     /// Sales to people who do not say who they are.
@@ -232,9 +233,9 @@ impl World {
         for _ in 0..dice.count(mean) {
             let person = Customer::stranger();
             let at = self.calendar.instant_of_local(day, opening_hours(&mut dice));
-            let order = next(&mut self.numbers.order);
+            let sale = Sale { order: next(&mut self.numbers.order), customer: None, at, channel: "store" };
             for (line, item) in (1..).zip(fill_basket(&person, day, &mut dice)) {
-                let row = self.order_line(day, order, line, None, item, at, "store", &mut dice);
+                let row = self.order_line(day, sale, line, item, &mut dice);
                 self.send(Feed::Orders, day, rows::order_row(&self.calendar, row));
             }
         }

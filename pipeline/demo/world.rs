@@ -14,7 +14,7 @@ use super::outbox::Outbox;
 use super::people::{self, ProfileState, REFERRAL, WEB};
 use super::population::{self, Arrivals, Customer, Is};
 use super::random::{Dice, Stream};
-use super::record::{Record, id_text};
+use super::record::{Handling, Record, id_text};
 use super::rows;
 use super::scripted::{Act, Script};
 use super::settings::{DemoError, DemoProgress, DemoSettings};
@@ -203,7 +203,7 @@ impl World {
 
     /// Sends a newer version of a row that has been sent before.
     pub(super) fn send_again(&mut self, feed: Feed, day: u32, record: Record) {
-        self.outbox.send_on(feed, day, Record { is_fixed: true, ..record });
+        self.outbox.send_on(feed, day, Record { handling: Handling::Fixed, ..record });
     }
 
     pub(super) fn schedule(&mut self, day: u32, customer: u32, deed: Deed) {
@@ -318,7 +318,9 @@ impl World {
         };
         let mut row = people::profile_row(self.seed, customer, state, at);
         row.facts[0] = Fact::Profile { customer, is_deleted: state.is_deleted };
-        row.is_fixed = person.is(Is::Scripted);
+        if person.is(Is::Scripted) {
+            row.handling = Handling::Fixed;
+        }
         self.send(Feed::Customers, day, row);
     }
 }

@@ -136,8 +136,7 @@ async fn start(request: &LandingRequest<'_>) -> Result<Start, LandError> {
     let listing = discover(request.stores, source, request.raw, days).await?;
     let (_, folder) = request.stores.open(&template.folder).map_err(table_error)?;
     let scope = Scope { template: &template, naming: Naming::new(&template, request.raw, &folder), days };
-    let diff =
-        diff(&listing.objects, &landed, &contract.fingerprint, request.reland, |name| scope.was_listed(name));
+    let diff = diff(&listing.objects, &landed, &contract.fingerprint, request.reland, |name| scope.was_listed(name));
     let version = snapshot.as_ref().map(|snapshot| snapshot.version);
     let plan = LandingPlan { diff, others: listing.others, other_contract, version };
     Ok(Start { contract, snapshot, files, landed, is_stale, plan })
@@ -221,8 +220,7 @@ async fn change(
     let name = &request.source.name;
     let failed = |error: SinkError| sink_error(name, error);
     let (table, contract) = (request.table, &start.contract);
-    let replaced: HashSet<String> =
-        start.plan.diff.changed.iter().map(|(object, _)| object.name.clone()).collect();
+    let replaced: HashSet<String> = start.plan.diff.changed.iter().map(|(object, _)| object.name.clone()).collect();
     let kept_objects: Vec<&LandedObject> =
         start.landed.values().filter(|object| !replaced.contains(&object.name)).collect();
 
@@ -277,7 +275,10 @@ async fn change(
         partition_columns: vec![layout::KIND.to_owned()],
         description: Some(format!("Landed rows of source {name}, with its rejected rows, objects and superseded rows")),
         metadata: report.commit_metadata(request.run),
-        transaction: Some((format!("lifecycle.land.{name}"), start.plan.version.map_or(0, |version| version as i64 + 1))),
+        transaction: Some((
+            format!("lifecycle.land.{name}"),
+            start.plan.version.map_or(0, |version| version as i64 + 1),
+        )),
     })
 }
 
@@ -291,7 +292,10 @@ fn added_columns(start: &Start, intake: &Intake, kept_objects: &[&LandedObject])
         added.extend(layout::added_columns(contract, &snapshot.schema).into_iter().filter(|name| {
             // A column that an older contract named is none that was added.
             !start.is_stale
-                || snapshot.schema.field_with_name(name).is_ok_and(|field| field.data_type() == &arrow::datatypes::DataType::Utf8)
+                || snapshot
+                    .schema
+                    .field_with_name(name)
+                    .is_ok_and(|field| field.data_type() == &arrow::datatypes::DataType::Utf8)
         }));
     }
     added.into_iter().collect()
@@ -317,25 +321,20 @@ async fn keep(
         kept.is_all_anew = !start.landed.is_empty();
         return Ok(kept);
     }
-    let others = [
-        (&start.files.rejected, layout::rejected_schema()),
-        (&start.files.objects, layout::object_schema()),
-    ];
+    let others = [(&start.files.rejected, layout::rejected_schema()), (&start.files.objects, layout::object_schema())];
     if start.is_stale {
-        let rows =
-            convert_rows(table, &start.files.rows, &snapshot.schema, &start.contract, added, replaced).await.map_err(
-                |error| match error {
-                    SinkError::Columns(source) => LandError::KeptRows {
-                        source_name: request.source.name.clone(),
-                        objects: kept_objects.len(),
-                        source,
-                    },
-                    error => failed(error),
+        let rows = convert_rows(table, &start.files.rows, &snapshot.schema, &start.contract, added, replaced)
+            .await
+            .map_err(|error| match error {
+                SinkError::Columns(source) => LandError::KeptRows {
+                    source_name: request.source.name.clone(),
+                    objects: kept_objects.len(),
+                    source,
                 },
-            )?;
+                error => failed(error),
+            })?;
         kept.rows = kept.take(rows);
-        let rejected =
-            remove_objects(table, others[0].0, &others[0].1, replaced).await.map_err(failed)?;
+        let rejected = remove_objects(table, others[0].0, &others[0].1, replaced).await.map_err(failed)?;
         kept.take(rejected);
         let converted: Vec<LandedObject> = kept_objects
             .iter()

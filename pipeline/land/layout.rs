@@ -87,11 +87,8 @@ pub fn landed_files(snapshot: &Snapshot) -> LandedFiles {
 ///
 /// Columns that were added to the contract's stand between these in the table: see [`landed_schema`].
 pub fn contract_schema(source: &Source) -> SchemaRef {
-    let mut fields: Vec<Field> = source
-        .columns
-        .iter()
-        .map(|column| Field::new(&column.name, arrow_type(column.data_type), true))
-        .collect();
+    let mut fields: Vec<Field> =
+        source.columns.iter().map(|column| Field::new(&column.name, arrow_type(column.data_type), true)).collect();
     fields.push(Field::new(OBJECT, DataType::Utf8, true));
     fields.push(Field::new(LINE, DataType::Int64, true));
     Arc::new(Schema::new(fields))
@@ -147,7 +144,13 @@ fn schema(fields: Vec<Field>) -> SchemaRef {
 pub(crate) fn row_schema(contract: &Contract, added: &[String]) -> SchemaRef {
     let mut fields = contract_fields(contract);
     fields.extend(added.iter().map(|name| text(name)));
-    fields.extend([text(OBJECT), number(LINE), Field::new(DAY, DataType::Date32, true), number(KEY), instant(MODIFIED)]);
+    fields.extend([
+        text(OBJECT),
+        number(LINE),
+        Field::new(DAY, DataType::Date32, true),
+        number(KEY),
+        instant(MODIFIED),
+    ]);
     fields.push(text(KIND));
     schema(fields)
 }
@@ -205,9 +208,8 @@ pub(crate) fn added_name(contract: &Contract, raw: &str, is_taken: impl Fn(&str)
     if name.is_empty() || name.starts_with('_') {
         name.insert_str(0, "column");
     }
-    let clashes = |name: &str| {
-        is_taken(name) || contract.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name))
-    };
+    let clashes =
+        |name: &str| is_taken(name) || contract.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
     let mut candidate = name.clone();
     let mut number = 2;
     while clashes(&candidate) {

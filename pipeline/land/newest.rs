@@ -169,7 +169,8 @@ async fn candidates(
         .await?;
     }
     affected.sort_unstable();
-    let mut hashes: Vec<i64> = affected.chunk_by(|one, other| one == other).filter(|run| run.len() > 1).map(|run| run[0]).collect();
+    let mut hashes: Vec<i64> =
+        affected.chunk_by(|one, other| one == other).filter(|run| run.len() > 1).map(|run| run[0]).collect();
     let mut count: u64 =
         affected.chunk_by(|one, other| one == other).filter(|run| run.len() > 1).map(|run| run.len() as u64).sum();
     let gone = rows.gone.iter().copied().filter(|hash| range.contains(*hash));

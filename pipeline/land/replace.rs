@@ -116,8 +116,7 @@ fn under_contract(contract: &Contract, schema: &SchemaRef, batch: &RecordBatch) 
         None => Ok(arrow::array::new_null_array(to, batch.num_rows())),
     };
     let fields = layout::contract_fields(contract);
-    let columns =
-        fields.iter().map(|field| column(field.name(), field.data_type())).collect::<Result<Vec<_>, _>>()?;
+    let columns = fields.iter().map(|field| column(field.name(), field.data_type())).collect::<Result<Vec<_>, _>>()?;
     let keyed = with_day_and_key(contract, RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)?;
     let columns = schema
         .fields()
@@ -163,6 +162,7 @@ fn may_hold(file: &DataFile, objects: &HashSet<String>) -> bool {
     let bound = |value: Option<&serde_json::Value>| value.and_then(|value| value.as_str()).map(str::to_owned);
     let (min, max) = (bound(file.min_value(layout::OBJECT)), bound(file.max_value(layout::OBJECT)));
     objects.iter().any(|object| {
-        min.as_deref().is_none_or(|min| object.as_str() >= min) && max.as_deref().is_none_or(|max| object.as_str() <= max)
+        min.as_deref().is_none_or(|min| object.as_str() >= min)
+            && max.as_deref().is_none_or(|max| object.as_str() <= max)
     })
 }

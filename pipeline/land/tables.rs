@@ -37,9 +37,8 @@ impl<'t> KindWriter<'t> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let writer = self.writer.get_or_insert_with(|| {
-            self.table.writer(self.schema.clone(), vec![layout::KIND.to_owned()])
-        });
+        let writer =
+            self.writer.get_or_insert_with(|| self.table.writer(self.schema.clone(), vec![layout::KIND.to_owned()]));
         writer.write(batch).await
     }
 
@@ -171,4 +170,3 @@ pub(crate) fn project(schema: &SchemaRef, names: &[&str]) -> SchemaRef {
     let fields: Vec<_> = names.iter().filter_map(|name| schema.field_with_name(name).ok().cloned()).collect();
     Arc::new(arrow::datatypes::Schema::new(fields))
 }
-

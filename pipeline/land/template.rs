@@ -54,8 +54,8 @@ impl Template {
         let at = location[..wild].rfind('/').map(|slash| slash + 1);
         let folder_error = || TemplateError::Folder { location: location.to_owned() };
         let (folder, pattern) = location.split_at(at.ok_or_else(folder_error)?);
-        let folder = Url::parse(folder)
-            .map_err(|source| TemplateError::Url { location: location.to_owned(), source })?;
+        let folder =
+            Url::parse(folder).map_err(|source| TemplateError::Url { location: location.to_owned(), source })?;
         if pattern.is_empty() || folder.cannot_be_a_base() {
             return Err(folder_error());
         }

@@ -42,8 +42,8 @@ pub fn references(sql: &str) -> Result<References, SqlMistake> {
     if !matches!(inner.as_ref(), Statement::Query(_)) {
         return Err(SqlMistake { message: "not a query, expected one select".to_owned(), place: Some((1, 1)) });
     }
-    let (found, _) = resolve_table_references(&statement, true)
-        .map_err(|error| syntax_mistake(&error.strip_backtrace()))?;
+    let (found, _) =
+        resolve_table_references(&statement, true).map_err(|error| syntax_mistake(&error.strip_backtrace()))?;
     let mut tables = BTreeSet::new();
     for table in found {
         match (table.catalog(), table.schema()) {
@@ -52,7 +52,10 @@ pub fn references(sql: &str) -> Result<References, SqlMistake> {
             }
             _ => {
                 return Err(SqlMistake {
-                    message: format!("table `{table}` has no schema, expected a name such as `staging.{}`", table.table()),
+                    message: format!(
+                        "table `{table}` has no schema, expected a name such as `staging.{}`",
+                        table.table()
+                    ),
                     place: find_word(sql, table.table()),
                 });
             }

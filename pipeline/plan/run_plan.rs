@@ -7,8 +7,8 @@ use chrono::{Datelike, NaiveDate};
 use crate::config::{History, Materialization, Model, Project, TableName};
 use crate::storage::Release;
 
-use super::fingerprint::{Fingerprint, SourceVersion, fingerprints};
 use super::Graph;
+use super::fingerprint::{Fingerprint, SourceVersion, fingerprints};
 
 /// What a plan is made from. Nothing here reads anything.
 #[derive(Debug, Clone)]
@@ -132,7 +132,8 @@ pub fn plan_run(inputs: &PlanInputs<'_>) -> RunPlan {
         inputs.as_of,
     );
     let is_current = inputs.current.is_none_or(|release| inputs.as_of >= release.as_of);
-    let wanted: Vec<TableName> = inputs.selected.iter().filter(|name| is_wanted(inputs, name, is_current, &prints)).cloned().collect();
+    let wanted: Vec<TableName> =
+        inputs.selected.iter().filter(|name| is_wanted(inputs, name, is_current, &prints)).cloned().collect();
     let mut models = Vec::new();
     for name in inputs.graph.with_upstream(&wanted) {
         if let (Some(model), Some(fingerprint)) = (inputs.project.models.get(&name), prints.get(&name)) {
@@ -251,11 +252,7 @@ fn changed_sources(
         .collect()
 }
 
-fn touched_days(
-    inputs: &PlanInputs<'_>,
-    fingerprint: &Fingerprint,
-    built_from: &BTreeMap<String, u64>,
-) -> Touched {
+fn touched_days(inputs: &PlanInputs<'_>, fingerprint: &Fingerprint, built_from: &BTreeMap<String, u64>) -> Touched {
     let mut days = BTreeSet::new();
     for source in &fingerprint.sources {
         let Some(state) = inputs.sources.get(source) else { continue };

@@ -40,10 +40,8 @@ pub async fn write_history(request: &HistoryRequest<'_>) -> Result<Snapshot, Sto
     for file in request.files {
         let mut batches = request.table.read(file, request.schema.clone()).await?;
         while let Some(batch) = batches.next().await {
-            let batch = with_as_of(&batch?, &schema, request.as_of).map_err(|source| StorageError::Schema {
-                table: request.history_table.url().to_string(),
-                source,
-            })?;
+            let batch = with_as_of(&batch?, &schema, request.as_of)
+                .map_err(|source| StorageError::Schema { table: request.history_table.url().to_string(), source })?;
             has_rows |= batch.num_rows() > 0;
             writer.write(&batch).await?;
         }
@@ -95,8 +93,7 @@ fn with_as_of(
     as_of: NaiveDate,
 ) -> Result<RecordBatch, arrow::error::ArrowError> {
     let days = i32::try_from((as_of - NaiveDate::default()).num_days()).unwrap_or(i32::MAX);
-    let mut columns: Vec<arrow::array::ArrayRef> =
-        vec![Arc::new(Date32Array::from(vec![days; batch.num_rows()]))];
+    let mut columns: Vec<arrow::array::ArrayRef> = vec![Arc::new(Date32Array::from(vec![days; batch.num_rows()]))];
     columns.extend(batch.columns().iter().cloned());
     RecordBatch::try_new(schema.clone(), columns)
 }

@@ -64,8 +64,7 @@ pub async fn set_files(
 ) -> Result<Snapshot, StorageError> {
     let newest = table.snapshot().await?;
     let wanted: BTreeSet<&str> = files.iter().map(DataFile::path).collect();
-    let had: BTreeSet<&str> =
-        newest.iter().flat_map(|snapshot| snapshot.files.iter().map(DataFile::path)).collect();
+    let had: BTreeSet<&str> = newest.iter().flat_map(|snapshot| snapshot.files.iter().map(DataFile::path)).collect();
     let add: Vec<DataFile> = files.iter().filter(|file| !had.contains(file.path())).cloned().collect();
     let remove: Vec<DataFile> = newest
         .iter()
@@ -89,9 +88,10 @@ pub async fn set_files(
         partition_columns: partition_columns.to_vec(),
         description: description.map(str::to_owned),
         metadata,
-        transaction: Some(("lifecycle".to_owned(), newest.as_ref().map_or(0, |snapshot| {
-            i64::try_from(snapshot.version + 1).unwrap_or(i64::MAX)
-        }))),
+        transaction: Some((
+            "lifecycle".to_owned(),
+            newest.as_ref().map_or(0, |snapshot| i64::try_from(snapshot.version + 1).unwrap_or(i64::MAX)),
+        )),
     };
     table.commit(newest.as_ref(), change).await
 }

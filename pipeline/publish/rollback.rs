@@ -18,10 +18,8 @@ pub async fn rollback(
     now: DateTime<Utc>,
 ) -> Result<Release, PublishError> {
     let job = current.job.clone();
-    let target = warehouse
-        .release(&job, number)
-        .await
-        .map_err(|_| PublishError::NoRelease { job: job.clone(), number })?;
+    let target =
+        warehouse.release(&job, number).await.map_err(|_| PublishError::NoRelease { job: job.clone(), number })?;
     let mut tables = std::collections::BTreeMap::new();
     for (name, released) in &target.tables {
         let gone = |source| PublishError::TableGone { table: name.clone(), number, source };
@@ -47,9 +45,10 @@ pub async fn rollback(
         tables,
         ..target
     };
-    warehouse
-        .create_release(&release)
-        .await
-        .map_err(|source| PublishError::Record { job, number: release.number, source })?;
+    warehouse.create_release(&release).await.map_err(|source| PublishError::Record {
+        job,
+        number: release.number,
+        source,
+    })?;
     Ok(release)
 }

@@ -44,7 +44,9 @@ pub(super) async fn landed_tables(
     let mut versions = BTreeMap::new();
     for (source, table) in sources {
         let landed = match table.snapshot().await? {
-            None => LandedTable { table: None, schema: contract_schema(source), rows: Vec::new(), superseded: Vec::new() },
+            None => {
+                LandedTable { table: None, schema: contract_schema(source), rows: Vec::new(), superseded: Vec::new() }
+            }
             Some(snapshot) => {
                 versions.insert(source.name.clone(), snapshot.version);
                 let files = landed_files(&snapshot);

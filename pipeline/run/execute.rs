@@ -14,7 +14,7 @@ use crate::state::{
 use crate::storage::Release;
 use crate::transform::{Bindings, Workspace};
 
-use super::build::{BuiltTable, Builder, landed_tables, sweep, with_tables};
+use super::build::{Builder, BuiltTable, landed_tables, sweep, with_tables};
 use super::landing::land_source;
 use super::lease::HeldLease;
 use super::prepare::{Prepared, find_job, plan_after_landing, prepare};
@@ -176,7 +176,8 @@ async fn land_sources(
 ) -> Result<(), RunError> {
     for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
         let (report, record) =
-            interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) }).await?;
+            interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) })
+                .await?;
         tracing::info!(source = %report.source, objects = report.objects.len(), landed = report.landed(), rejected = report.rejected(), "landed");
         done.landings.push(report);
         done.sources.push(record);
@@ -278,9 +279,7 @@ async fn record(
     state.record_checks(run_id, &done.findings.iter().map(check_record).collect::<Vec<_>>()).await?;
     let (run_outcome, message, release) = match outcome {
         Ok((_, Some(release))) => (RunOutcome::Succeeded, None, Some(release.number)),
-        Ok((_, None)) => {
-            (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None)
-        }
+        Ok((_, None)) => (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None),
         Err(error @ RunError::Checks(_)) => (RunOutcome::ChecksFailed, Some(error.to_string()), None),
         Err(error @ RunError::Interrupted) => (RunOutcome::Interrupted, Some(error.to_string()), None),
         Err(error) => (RunOutcome::Failed, Some(chain(error)), None),
@@ -332,4 +331,3 @@ fn check_record(finding: &Finding) -> CheckRecord {
         seconds: finding.seconds,
     }
 }
-

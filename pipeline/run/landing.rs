@@ -1,30 +1,13 @@
 //! Lands the sources of a run.
 
-use std::sync::Arc;
-
 use crate::config::{Project, Source};
-use crate::land::{
-    LandError, LandingPlan, LandingReport, LandingRequest, Progress as LandingProgress, ProgressListener, Reland,
-    Sizes, land, plan_landing,
-};
-use crate::progress::{Silent, StageProgress};
+use crate::land::{LandError, LandingPlan, LandingReport, LandingRequest, Reland, Sizes, land, plan_landing};
+use crate::progress::{Progress, Silent};
 use crate::state::SourceRecord;
 use crate::storage::Table;
 
 use super::Surroundings;
 use super::prepare::PreparedSource;
-
-/// Tells a progress bar what landing says.
-struct Listener(Arc<dyn StageProgress>, std::sync::atomic::AtomicU64);
-
-impl ProgressListener for Listener {
-    fn progress(&self, progress: LandingProgress) {
-        let done = progress.objects_done as u64;
-        let before = self.1.swap(done, std::sync::atomic::Ordering::Relaxed);
-        self.0.set_total(progress.objects as u64);
-        self.0.advance(done.saturating_sub(before));
-    }
-}
 
 /// Compares a source's drop zone with what was landed.
 pub(super) async fn plan(
@@ -33,8 +16,7 @@ pub(super) async fn plan(
     source: &Source,
     table: &Table,
 ) -> Result<LandingPlan, LandError> {
-    let listener = Listener(Arc::new(Silent), 0.into());
-    plan_landing(&request(project, surroundings, source, table, None, &listener)).await
+    plan_landing(&request(project, surroundings, source, table, None, &Silent)).await
 }
 
 /// Lands what waits, and times it.
@@ -45,12 +27,9 @@ pub(super) async fn land_source(
     run_id: &str,
 ) -> Result<(LandingReport, SourceRecord), LandError> {
     let started = std::time::Instant::now();
-    let total = source.landing.diff.objects() as u64;
-    let stage = surroundings.progress.start(&format!("landing {}", source.source.name), Some(total));
-    let listener = Listener(stage, 0.into());
-    let request = request(project, surroundings, &source.source, &source.table, Some(run_id), &listener);
+    let progress = surroundings.progress.as_ref();
+    let request = request(project, surroundings, &source.source, &source.table, Some(run_id), progress);
     let report = land(&request).await?;
-    listener.0.finish();
     let again = report.objects.iter().filter(|object| object.again.is_some()).count() as u64;
     let record = SourceRecord {
         source: report.source.clone(),
@@ -73,7 +52,7 @@ fn request<'a>(
     source: &'a Source,
     table: &'a Table,
     run: Option<&'a str>,
-    progress: &'a dyn ProgressListener,
+    progress: &'a dyn Progress,
 ) -> LandingRequest<'a> {
     LandingRequest {
         source,

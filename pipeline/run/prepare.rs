@@ -42,10 +42,10 @@ impl ModelGraph for GraphView<'_> {
 
 /// Finds a job, or says which there are.
 pub(super) fn find_job<'a>(project: &'a Project, name: &str) -> Result<&'a Job, RunError> {
-    project.jobs.get(name).ok_or_else(|| RunError::UnknownJob {
-        job: name.to_owned(),
-        known: project.jobs.keys().cloned().collect(),
-    })
+    project
+        .jobs
+        .get(name)
+        .ok_or_else(|| RunError::UnknownJob { job: name.to_owned(), known: project.jobs.keys().cloned().collect() })
 }
 
 /// The graph of a project's models, its mistakes in the form of a user's files.
@@ -101,7 +101,8 @@ pub async fn prepare(
     let mut states = BTreeMap::new();
     for source in &sources {
         let snapshot = source.table.snapshot().await?;
-        states.insert(source.source.name.clone(), source_state(source, snapshot.as_ref(), current.as_ref(), true).await?);
+        states
+            .insert(source.source.name.clone(), source_state(source, snapshot.as_ref(), current.as_ref(), true).await?);
     }
     add_sources_at_rest(&warehouse, job, current.as_ref(), &mut states).await?;
     let plan = plan_run(&PlanInputs {

@@ -170,10 +170,8 @@ async fn roll_back(
     number: Option<u64>,
 ) -> Result<Release, RunError> {
     let warehouse = warehouse(project, &surroundings.stores);
-    let current = warehouse
-        .current_release(job)
-        .await?
-        .ok_or_else(|| RunError::NothingPublished { job: job.to_owned() })?;
+    let current =
+        warehouse.current_release(job).await?.ok_or_else(|| RunError::NothingPublished { job: job.to_owned() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
     lease.require().await?;
     let run_id = Uuid::now_v7().to_string();

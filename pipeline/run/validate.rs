@@ -138,10 +138,8 @@ fn missing_leaves(project: &Project) -> Vec<Problem> {
     let mut problems = Vec::new();
     for model in project.models.values() {
         let Ok(found) = references(&model.sql) else { continue };
-        let declared_in_part = found
-            .tables
-            .iter()
-            .any(|table| table.schema == "landed" && sources.contains(table.table.as_str()));
+        let declared_in_part =
+            found.tables.iter().any(|table| table.schema == "landed" && sources.contains(table.table.as_str()));
         for table in &found.tables {
             let message = match table.schema.as_str() {
                 "seeds" if !project.seeds.contains_key(&table.table) => format!("no seed `{table}`"),

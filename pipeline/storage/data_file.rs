@@ -23,8 +23,7 @@ struct Statistics {
 
 impl DataFile {
     pub(super) fn new(add: Add) -> Self {
-        let statistics =
-            add.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let statistics = add.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         Self { add, statistics }
     }
 

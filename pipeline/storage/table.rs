@@ -13,9 +13,9 @@ use deltalake_core::kernel::{
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
@@ -105,9 +105,8 @@ impl Table {
     }
 
     async fn load(&self, version: Option<u64>) -> Result<Snapshot, StorageError> {
-        let eager = EagerSnapshot::try_new(self.log_store.as_ref(), version)
-            .await
-            .map_err(|error| self.failed(error))?;
+        let eager =
+            EagerSnapshot::try_new(self.log_store.as_ref(), version).await.map_err(|error| self.failed(error))?;
         self.describe(eager).await
     }
 
@@ -190,8 +189,7 @@ impl Table {
         let mut metadata: HashMap<String, Value> = change.metadata.into_iter().collect();
         metadata.insert(COMMIT_ID.to_owned(), Value::String(commit_id.to_owned()));
         let mode = if change.remove.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
-        let operation =
-            DeltaOperation::Write { mode, partition_by: Some(change.partition_columns), predicate: None };
+        let operation = DeltaOperation::Write { mode, partition_by: Some(change.partition_columns), predicate: None };
         let properties = CommitProperties::default().with_metadata(metadata).with_max_retries(0);
         let read = base.map(|snapshot| &snapshot.eager as &dyn TableReference);
         let finalized = CommitBuilder::from(properties)
@@ -203,9 +201,7 @@ impl Table {
 
     /// The facts that the commit of a version carries; `None` where that version does not exist or its log entry is gone.
     pub async fn commit_metadata(&self, version: u64) -> Result<Option<CommitMetadata>, StorageError> {
-        let Some(bytes) =
-            self.log_store.read_commit_entry(version).await.map_err(|error| self.failed(error))?
-        else {
+        let Some(bytes) = self.log_store.read_commit_entry(version).await.map_err(|error| self.failed(error))? else {
             return Ok(None);
         };
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -241,10 +237,7 @@ impl std::fmt::Debug for Table {
 }
 
 /// The metadata action that a commit needs: for a new table, and where columns or description changed.
-fn changed_metadata(
-    base: Option<&Snapshot>,
-    change: &Change,
-) -> Result<Option<Metadata>, DeltaTableError> {
+fn changed_metadata(base: Option<&Snapshot>, change: &Change) -> Result<Option<Metadata>, DeltaTableError> {
     let schema: StructType = without_metadata(&change.schema)
         .as_ref()
         .try_into_kernel()

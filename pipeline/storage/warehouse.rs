@@ -102,8 +102,7 @@ impl Warehouse {
         let (store, path) = self.release_place(job, number)?;
         let failed = |source| StorageError::from_store(format!("{}/{path}", self.root), source);
         let bytes = store.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|source| StorageError::Record { path: path.to_string(), source })
+        serde_json::from_slice(&bytes).map_err(|source| StorageError::Record { path: path.to_string(), source })
     }
 
     /// Writes a release record, which makes the release the current one.

@@ -26,12 +26,7 @@ pub struct FileWriter {
 }
 
 impl FileWriter {
-    pub(super) fn new(
-        table: String,
-        store: ObjectStoreRef,
-        schema: SchemaRef,
-        partition_columns: Vec<String>,
-    ) -> Self {
+    pub(super) fn new(table: String, store: ObjectStoreRef, schema: SchemaRef, partition_columns: Vec<String>) -> Self {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -63,11 +58,8 @@ impl FileWriter {
     /// Finishes the files and describes them, ready for a commit.
     pub async fn close(self) -> Result<Vec<DataFile>, StorageError> {
         let table = self.table;
-        let adds = self
-            .writer
-            .close()
-            .await
-            .map_err(|source| StorageError::Delta { table, source: Box::new(source) })?;
+        let adds =
+            self.writer.close().await.map_err(|source| StorageError::Delta { table, source: Box::new(source) })?;
         Ok(adds.into_iter().map(DataFile::new).collect())
     }
 

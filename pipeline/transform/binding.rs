@@ -55,10 +55,7 @@ impl Bindings {
     }
 }
 
-fn visit<V: VisitMut>(
-    node: &mut V,
-    visitor: impl FnMut(&mut Expr) -> ControlFlow<String>,
-) -> ControlFlow<String> {
+fn visit<V: VisitMut>(node: &mut V, visitor: impl FnMut(&mut Expr) -> ControlFlow<String>) -> ControlFlow<String> {
     visit_expressions_mut(node, visitor)
 }
 

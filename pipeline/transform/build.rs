@@ -16,10 +16,10 @@ use futures::StreamExt;
 use crate::config::{Materialization, Model};
 use crate::storage::{DataFile, Table};
 
+use super::TransformError;
 use super::columns::{arrow_schema, grain_order};
 use super::files_table::FilesTable;
 use super::workspace::{Workspace, days_since_epoch};
-use super::TransformError;
 
 /// A quiet year leaves a small file for each day; when there are more than this, they are rewritten as one.
 const SMALL_FILES: usize = 48;
@@ -55,10 +55,13 @@ pub async fn build_table(workspace: &Workspace, model: &Model, table: &Table) ->
         Materialization::Incremental { day } => vec![ident(day).sort(true, false)],
         _ => grain_order(model),
     };
-    let plan = LogicalPlanBuilder::from(plan)
-        .sort(order)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(|error| failed(model, error))?;
+    // One row has no order, and the optimizer fails on a sort of it.
+    let plan = if order.is_empty() || plan.max_rows() == Some(1) {
+        plan
+    } else {
+        let sorted = LogicalPlanBuilder::from(plan).sort(order).and_then(LogicalPlanBuilder::build);
+        sorted.map_err(|error| failed(model, error))?
+    };
     let (written, is_replanned) = write(workspace, model, table, &plan, None).await?;
     Ok(Candidate {
         table: table.clone(),
@@ -86,10 +89,8 @@ pub async fn build_incremental(
     let schema = arrow_schema(&model.columns);
     let small = |file: &&DataFile| file.size() < SMALL_FILE_BYTES;
     let compact = current.iter().filter(small).count() > SMALL_FILES;
-    let (rewritten, kept): (Vec<DataFile>, Vec<DataFile>) = current
-        .iter()
-        .cloned()
-        .partition(|file| touches(file, day_column, days) || (compact && small(&file)));
+    let (rewritten, kept): (Vec<DataFile>, Vec<DataFile>) =
+        current.iter().cloned().partition(|file| touches(file, day_column, days) || (compact && small(&file)));
     let fresh = workspace.plan_model(model).await?;
     let plan = combine(&fresh, table, &schema, &rewritten, day_column, days).map_err(|error| failed(model, error))?;
     let guard = DayGuard { column: day_column.to_owned(), allowed: days.clone(), had: rewritten.clone() };
@@ -183,7 +184,8 @@ async fn attempt(
         options.optimizer.prefer_hash_join = false;
         options.execution.target_partitions = 1;
     }
-    let mut stream = DataFrame::new(state, plan.clone()).execute_stream().await.map_err(|error| failed(model, error))?;
+    let mut stream =
+        DataFrame::new(state, plan.clone()).execute_stream().await.map_err(|error| failed(model, error))?;
     let schema = arrow_schema(&model.columns);
     let mut writer = table.writer(schema.clone(), Vec::new());
     let mut has_rows = false;

@@ -51,10 +51,8 @@ pub(super) fn promised_columns(model: &Model, given: &Schema) -> Result<Vec<Expr
                 found: type_name(field.data_type()),
                 expected: type_name(&expected),
             }),
-            Err(_) => mistakes.push(TransformError::ColumnMissing {
-                model: model.name.to_string(),
-                column: column.name.clone(),
-            }),
+            Err(_) => mistakes
+                .push(TransformError::ColumnMissing { model: model.name.to_string(), column: column.name.clone() }),
         }
     }
     if mistakes.is_empty() { Ok(expressions) } else { Err(mistakes) }
@@ -65,7 +63,9 @@ fn is_same_kind(found: &Arrow, expected: &Arrow) -> bool {
         (Arrow::Null, _) | (Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View, Arrow::Utf8) => true,
         (Arrow::Decimal128(_, found), Arrow::Decimal128(_, expected)) => found <= expected,
         (Arrow::Float32, Arrow::Float64) => true,
-        (Arrow::Timestamp(_, zone), Arrow::Timestamp(_, _)) => zone.as_deref().is_none_or(|zone| zone == "UTC" || zone == "+00:00"),
+        (Arrow::Timestamp(_, zone), Arrow::Timestamp(_, _)) => {
+            zone.as_deref().is_none_or(|zone| zone == "UTC" || zone == "+00:00")
+        }
         (found, Arrow::Int64) => found.is_integer(),
         _ => false,
     }
@@ -77,7 +77,9 @@ pub(super) fn type_name(data_type: &Arrow) -> String {
         Arrow::Utf8 | Arrow::LargeUtf8 | Arrow::Utf8View => "string".to_owned(),
         found if found.is_integer() => "integer".to_owned(),
         Arrow::Float16 | Arrow::Float32 | Arrow::Float64 => "double".to_owned(),
-        Arrow::Decimal128(precision, scale) | Arrow::Decimal256(precision, scale) => format!("decimal({precision},{scale})"),
+        Arrow::Decimal128(precision, scale) | Arrow::Decimal256(precision, scale) => {
+            format!("decimal({precision},{scale})")
+        }
         Arrow::Boolean => "boolean".to_owned(),
         Arrow::Date32 | Arrow::Date64 => "date".to_owned(),
         Arrow::Timestamp(_, _) => "timestamp".to_owned(),

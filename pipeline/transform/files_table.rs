@@ -42,10 +42,8 @@ impl FilesTable {
         let url = table.url();
         let store = ObjectStoreUrl::parse(format!("{}://{}", url.scheme(), url.authority()))?;
         let rows = files.iter().map(DataFile::rows).sum();
-        let files = files
-            .iter()
-            .map(|file| partitioned_file(table, file, &full, &partition))
-            .collect::<Result<Vec<_>>>()?;
+        let files =
+            files.iter().map(|file| partitioned_file(table, file, &full, &partition)).collect::<Result<Vec<_>>>()?;
         Ok(Self { schema: full, parquet, store, files, rows })
     }
 }

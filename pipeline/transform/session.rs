@@ -41,10 +41,7 @@ pub(super) fn runtime(settings: &SessionSettings) -> Result<Arc<RuntimeEnv>, Tra
 }
 
 /// Makes a session with this crate's functions, without tables.
-pub(super) fn session(
-    settings: &SessionSettings,
-    runtime: Arc<RuntimeEnv>,
-) -> Result<SessionContext, TransformError> {
+pub(super) fn session(settings: &SessionSettings, runtime: Arc<RuntimeEnv>) -> Result<SessionContext, TransformError> {
     let mut config = SessionConfig::new()
         .with_target_partitions(settings.parallelism.max(1))
         .with_information_schema(false)

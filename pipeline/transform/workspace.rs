@@ -107,11 +107,9 @@ impl Workspace {
             .with_header(true)
             .build(seed.csv.as_bytes())
             .map_err(|error| self.broken_table(&seed.name, error.into()))?;
-        let batches = reader
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| self.broken_table(&seed.name, error.into()))?;
-        let table =
-            MemTable::try_new(schema, vec![batches]).map_err(|error| self.broken_table(&seed.name, error))?;
+        let batches =
+            reader.collect::<Result<Vec<_>, _>>().map_err(|error| self.broken_table(&seed.name, error.into()))?;
+        let table = MemTable::try_new(schema, vec![batches]).map_err(|error| self.broken_table(&seed.name, error))?;
         self.register(&name, Arc::new(table))
     }
 
@@ -127,8 +125,8 @@ impl Workspace {
         schema: SchemaRef,
         batches: Vec<arrow::array::RecordBatch>,
     ) -> Result<(), TransformError> {
-        let table = MemTable::try_new(schema, vec![batches])
-            .map_err(|error| self.broken_table(&name.to_string(), error))?;
+        let table =
+            MemTable::try_new(schema, vec![batches]).map_err(|error| self.broken_table(&name.to_string(), error))?;
         self.register(name, Arc::new(table))
     }
 
@@ -171,9 +169,7 @@ impl Workspace {
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;
         let mut statement = state.sql_to_statement(sql, &dialect)?;
-        self.bindings
-            .bind(&mut statement)
-            .map_err(|name| DataFusionError::Plan(format!("no parameter `${name}`")))?;
+        self.bindings.bind(&mut statement).map_err(|name| DataFusionError::Plan(format!("no parameter `${name}`")))?;
         state.statement_to_plan(statement).await
     }
 

@@ -61,12 +61,7 @@ pub(crate) fn cast_column(
 }
 
 /// The text to cast, or `None` for a null and for a row that is refused already here.
-fn text<'a>(
-    column: &Column,
-    cells: &'a impl CellSource,
-    row: usize,
-    refusals: &mut Refusals,
-) -> Option<&'a [u8]> {
+fn text<'a>(column: &Column, cells: &'a impl CellSource, row: usize, refusals: &mut Refusals) -> Option<&'a [u8]> {
     let (kind, bytes) = cells.value(row);
     let value = match kind {
         CellKind::Missing => None,

@@ -100,9 +100,10 @@ impl Contract {
             columns.push(compile_column(source, raw)?);
         }
         let position = |what: &'static str, name: &String| {
-            columns.iter().position(|column: &Column| column.name == *name).ok_or_else(|| {
-                ContractError::UnknownColumn { source_name: source_name(), what, column: name.clone() }
-            })
+            columns
+                .iter()
+                .position(|column: &Column| column.name == *name)
+                .ok_or_else(|| ContractError::UnknownColumn { source_name: source_name(), what, column: name.clone() })
         };
         let key = source.key.iter().map(|name| position("key", name)).collect::<Result<Vec<_>, _>>()?;
         let event_time = source.event_time.as_ref().map(|name| position("event_time", name)).transpose()?;
@@ -212,9 +213,7 @@ fn parse_bound(column: &Column, text: &str) -> Option<Bound> {
         DataType::Double => number::double(bytes).map(Bound::Double),
         DataType::Decimal { precision, scale } => number::decimal(bytes, precision, scale as u8).map(Bound::Decimal),
         DataType::Boolean => None,
-        DataType::Date => {
-            time::date(&column.formats, bytes).or_else(|| time::date(&[], bytes)).map(Bound::Date)
-        }
+        DataType::Date => time::date(&column.formats, bytes).or_else(|| time::date(&[], bytes)).map(Bound::Date),
         DataType::Timestamp => {
             let mut zone = time::ZoneCache::new(column.zone);
             time::timestamp(&column.formats, bytes, &mut zone)
@@ -252,7 +251,8 @@ pub(crate) fn arrow_type(data_type: DataType) -> arrow_types::DataType {
 
 /// A hash of everything that decides which rows an object gives; masking and `max_rejected` do not.
 fn fingerprint(source: &Source, timezone: Tz) -> String {
-    let mut text = format!("{LANDING_VERSION};{:?};{:?};{:?}", source.format, source.compression, source.unknown_columns);
+    let mut text =
+        format!("{LANDING_VERSION};{:?};{:?};{:?}", source.format, source.compression, source.unknown_columns);
     let _ = write!(text, ";{:?};{:?}", source.key, source.event_time);
     if source.event_time.is_some() {
         let _ = write!(text, ";{}", timezone.name());

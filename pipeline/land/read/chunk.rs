@@ -228,7 +228,9 @@ fn refuse_broken_text(chunk: &mut Chunk, text: &[u8]) {
     for (row, record) in chunk.records.iter().enumerate() {
         if let Err(error) = std::str::from_utf8(&text[record.start as usize..record.end as usize]) {
             let at = error.valid_up_to() + 1;
-            chunk.refusals.record(row, format!("the record is not UTF-8: byte {at} of it; shown with replacement characters"));
+            chunk
+                .refusals
+                .record(row, format!("the record is not UTF-8: byte {at} of it; shown with replacement characters"));
         }
     }
 }

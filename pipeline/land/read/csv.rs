@@ -38,9 +38,15 @@ pub(crate) struct CsvScanner<'c> {
 /// How a record ended.
 enum End {
     /// Bytes of content, and bytes with the line break; line breaks within.
-    Complete { content: usize, consumed: usize, breaks: u64 },
+    Complete {
+        content: usize,
+        consumed: usize,
+        breaks: u64,
+    },
     /// The window ends within the record; whether within quotes.
-    Open { in_quotes: bool },
+    Open {
+        in_quotes: bool,
+    },
     Broken(&'static str),
 }
 
@@ -57,7 +63,8 @@ impl<'c> CsvScanner<'c> {
 
     /// Takes a header record; the error says why the object cannot be read with it.
     fn read_header(&mut self, names: Vec<String>) -> Result<(), String> {
-        let mut header = Header { width: names.len(), positions: vec![None; self.contract.columns.len()], ..Header::default() };
+        let mut header =
+            Header { width: names.len(), positions: vec![None; self.contract.columns.len()], ..Header::default() };
         let mut seen = HashMap::new();
         for (field, name) in names.iter().enumerate() {
             if let Some(column) = self.contract.by_raw_name(name.as_bytes()) {
@@ -131,7 +138,8 @@ impl Scan for CsvScanner<'_> {
             let window = Window::new(&text[start..], at_end, limit);
             let first_cell = chunk.cells.len();
             let first_scratch = chunk.scratch.len();
-            let place = |end: usize| Record { start: start as u32, end: (start + end) as u32, line: line + scanned.lines };
+            let place =
+                |end: usize| Record { start: start as u32, end: (start + end) as u32, line: line + scanned.lines };
             let broken = match self.record(window, start, chunk) {
                 End::Complete { content, consumed, breaks } => {
                     let record = place(content);
@@ -257,7 +265,9 @@ impl Fields<'_, '_> {
             }
             match &text[self.at..] {
                 [] => return self.end_of_window(),
-                [b'\n', ..] => return End::Complete { content: self.at, consumed: self.at + 1, breaks: self.breaks + 1 },
+                [b'\n', ..] => {
+                    return End::Complete { content: self.at, consumed: self.at + 1, breaks: self.breaks + 1 };
+                }
                 [b'\r', b'\n', ..] => {
                     return End::Complete { content: self.at, consumed: self.at + 2, breaks: self.breaks + 1 };
                 }

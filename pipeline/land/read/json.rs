@@ -169,8 +169,7 @@ impl Scan for JsonScanner<'_> {
             };
             let bytes = &window.text[..content];
             let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-            let record =
-                Record { start: start as u32, end: (start + bytes.len()) as u32, line: line + scanned.lines };
+            let record = Record { start: start as u32, end: (start + bytes.len()) as u32, line: line + scanned.lines };
             scanned.consumed += consumed;
             scanned.lines += breaks;
             if bytes.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {

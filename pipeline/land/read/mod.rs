@@ -43,7 +43,9 @@ impl Default for ReadSizes {
 pub(crate) enum Event {
     Rows(Rows),
     /// The object has been read; the names of its fields, where they have an order.
-    End { header: Option<Vec<String>> },
+    End {
+        header: Option<Vec<String>>,
+    },
 }
 
 /// An object that is being read. Dropping it stops the reading.
@@ -158,9 +160,8 @@ async fn read_text(
     let input = Input::new(origin, size, counter);
     let (parts, decompressed) = mpsc::channel::<Part>(WAITING_BLOCKS);
     let decompressing = tokio::task::spawn_blocking(move || {
-        let outcome = decompress(input, compression, sizes.block_bytes, |block| {
-            parts.blocking_send(Part::Block(block)).is_ok()
-        });
+        let outcome =
+            decompress(input, compression, sizes.block_bytes, |block| parts.blocking_send(Part::Block(block)).is_ok());
         // Without a listener the outcome does not matter.
         let _ = parts.blocking_send(match outcome {
             Ok(end) => Part::End(end),

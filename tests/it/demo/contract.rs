@@ -24,6 +24,14 @@ impl Contract {
         self.0["location"].as_str().unwrap()
     }
 
+    pub fn key(&self) -> Vec<String> {
+        self.0["key"].as_sequence().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    pub fn column(&self, name: &str) -> &Value {
+        &self.0["columns"][name]
+    }
+
     /// The share of a run's rows that may be refused.
     pub fn max_rejected(&self) -> f64 {
         self.0["max_rejected"].as_str().unwrap().trim_end_matches('%').parse::<f64>().unwrap() / 100.0

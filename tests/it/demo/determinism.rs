@@ -78,7 +78,9 @@ fn a_folder_with_raw_objects_is_refused() {
 #[test]
 fn impossible_settings_are_refused() {
     let directory = tempfile::tempdir().unwrap();
-    for settings in [small(directory.path(), 10, 0), small(directory.path(), 10, 10_001), small(directory.path(), u32::MAX, 5)] {
+    for settings in
+        [small(directory.path(), 10, 0), small(directory.path(), 10, 10_001), small(directory.path(), u32::MAX, 5)]
+    {
         let error = generate(&settings, &mut |_| {}).unwrap_err();
         assert!(matches!(error, DemoError::Settings { .. }), "{error}");
     }

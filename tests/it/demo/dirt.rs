@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::contract::contracts;
-use super::files::{feed_rows, objects, rows, text};
 use super::default_business;
+use super::files::{feed_rows, objects, rows, text};
 
 #[test]
 fn the_contracts_refuse_exactly_the_broken_rows_of_each_object() {
@@ -32,11 +32,19 @@ fn every_source_of_the_job_is_fed_and_every_object_belongs_to_one() {
     let written: BTreeSet<String> = summary.objects.iter().map(|object| object.path.clone()).collect();
     assert_eq!(written, objects(directory.path()).into_iter().collect());
     let contracts = contracts();
-    assert_eq!(contracts.keys().map(String::as_str).collect::<Vec<_>>(), summary.feeds.keys().copied().collect::<Vec<_>>());
+    assert_eq!(
+        contracts.keys().map(String::as_str).collect::<Vec<_>>(),
+        summary.feeds.keys().copied().collect::<Vec<_>>()
+    );
     for object in &summary.objects {
-        let location = contracts[object.feed].location().replace("${raw}", "raw").replace("{day}", &object.date.to_string());
+        let location =
+            contracts[object.feed].location().replace("${raw}", "raw").replace("{day}", &object.date.to_string());
         let (folder, ending) = location.split_once('*').unwrap();
-        assert!(object.path.starts_with(folder) && object.path.ends_with(ending), "{} is not at {location}", object.path);
+        assert!(
+            object.path.starts_with(folder) && object.path.ends_with(ending),
+            "{} is not at {location}",
+            object.path
+        );
     }
     for (feed, totals) in &summary.feeds {
         assert!(totals.rows > 0, "{feed} has no rows");
@@ -146,7 +154,8 @@ fn the_oddities_of_real_life_occur() {
         rows.filter(|row| contract[feed].fault(row).is_none()).map(Result::unwrap).collect()
     };
     let orders = good("orders");
-    let count = |test: &dyn Fn(&BTreeMap<String, Option<String>>) -> bool| orders.iter().filter(|row| test(row)).count();
+    let count =
+        |test: &dyn Fn(&BTreeMap<String, Option<String>>) -> bool| orders.iter().filter(|row| test(row)).count();
     assert!(count(&|row| row["customer_no"].is_none()) > 50, "lines without a customer");
     assert!(count(&|row| row["net_amount"].as_ref().unwrap().starts_with('-')) > 50, "returns");
     assert!(count(&|row| row["net_amount"].as_deref() == Some("0.00")) > 5, "free purchases");
@@ -156,7 +165,10 @@ fn the_oddities_of_real_life_occur() {
     assert!(customers.iter().any(|row| row["status"].as_deref() == Some("deleted")), "deleted profiles");
     assert!(customers.iter().any(|row| row["may_contact"].as_deref() == Some("false")));
     let service = good("service");
-    assert!(service.iter().any(|row| row["note"].as_ref().is_some_and(|note| note.contains('\n'))), "line breaks in notes");
+    assert!(
+        service.iter().any(|row| row["note"].as_ref().is_some_and(|note| note.contains('\n'))),
+        "line breaks in notes"
+    );
     let members = good("campaign_members");
     for arm in [Some("treatment"), Some("control"), None] {
         assert!(members.iter().any(|row| row["arm"].as_deref() == arm), "{arm:?}");

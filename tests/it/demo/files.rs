@@ -58,7 +58,9 @@ pub fn rows(path: &Path) -> Vec<Row> {
 pub fn feed_rows(directory: &Path, feed: &str) -> Vec<(String, Row)> {
     let prefix = format!("raw/{feed}/");
     let objects = objects(directory).into_iter().filter(|object| object.starts_with(&prefix));
-    objects.flat_map(|object| rows(&directory.join(&object)).into_iter().map(move |row| (object.clone(), row))).collect()
+    objects
+        .flat_map(|object| rows(&directory.join(&object)).into_iter().map(move |row| (object.clone(), row)))
+        .collect()
 }
 
 fn json_row(line: &str) -> Row {
@@ -123,7 +125,10 @@ fn parquet_rows(path: &Path) -> Vec<Row> {
                     DataType::Float64 => array.as_primitive::<Float64Type>().value(index).to_string(),
                     DataType::Timestamp(..) => {
                         let micros = array.as_primitive::<TimestampMicrosecondType>().value(index);
-                        chrono::DateTime::from_timestamp_micros(micros).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+                        chrono::DateTime::from_timestamp_micros(micros)
+                            .unwrap()
+                            .format("%Y-%m-%dT%H:%M:%SZ")
+                            .to_string()
                     }
                     other => panic!("unexpected type {other}"),
                 });

@@ -24,17 +24,78 @@ async fn values(contract: ColumnContract, texts: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn integers() {
-    let texts = ["7", "-7", "+7", " 7 ", "7.0", "7.5", "7e2", "", "  ", "x", "9223372036854775807", "9223372036854775808", "-9223372036854775808"];
-    let expected = ["7", "-7", "7", "7", "7", "refused", "700", "-", "-", "refused", "9223372036854775807", "refused", "-9223372036854775808"];
+    let texts = [
+        "7",
+        "-7",
+        "+7",
+        " 7 ",
+        "7.0",
+        "7.5",
+        "7e2",
+        "",
+        "  ",
+        "x",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+    ];
+    let expected = [
+        "7",
+        "-7",
+        "7",
+        "7",
+        "7",
+        "refused",
+        "700",
+        "-",
+        "-",
+        "refused",
+        "9223372036854775807",
+        "refused",
+        "-9223372036854775808",
+    ];
     assert_eq!(values(column("v", DataType::Integer), &texts).await, expected);
 }
 
 #[tokio::test]
 async fn decimals_are_exact() {
-    let texts = ["1", "1.25", "1.2500", "1.255", "-0.01", ".5", "5.", "1e2", "125e-2", "1255e-3", "999999.99", "1000000", "1,5", "", "0e999999999", "1e99", "-"];
+    let texts = [
+        "1",
+        "1.25",
+        "1.2500",
+        "1.255",
+        "-0.01",
+        ".5",
+        "5.",
+        "1e2",
+        "125e-2",
+        "1255e-3",
+        "999999.99",
+        "1000000",
+        "1,5",
+        "",
+        "0e999999999",
+        "1e99",
+        "-",
+    ];
     let expected = [
-        "1.00", "1.25", "1.25", "refused", "-0.01", "0.50", "5.00", "100.00", "1.25", "refused", "999999.99", "refused",
-        "refused", "-", "0.00", "refused", "refused",
+        "1.00",
+        "1.25",
+        "1.25",
+        "refused",
+        "-0.01",
+        "0.50",
+        "5.00",
+        "100.00",
+        "1.25",
+        "refused",
+        "999999.99",
+        "refused",
+        "refused",
+        "-",
+        "0.00",
+        "refused",
+        "refused",
     ];
     assert_eq!(values(column("v", decimal(8, 2)), &texts).await, expected);
     let wide = "12345678901234567890123456789012345.678";
@@ -57,12 +118,24 @@ async fn booleans() {
 
 #[tokio::test]
 async fn dates() {
-    let texts = ["2024-02-29", "2023-02-29", "0001-01-01", "9999-12-31", "0000-12-31", "20240229", "2024-2-9", "2024-02-29T10:00:00"];
+    let texts = [
+        "2024-02-29",
+        "2023-02-29",
+        "0001-01-01",
+        "9999-12-31",
+        "0000-12-31",
+        "20240229",
+        "2024-2-9",
+        "2024-02-29T10:00:00",
+    ];
     let expected = ["2024-02-29", "refused", "0001-01-01", "9999-12-31", "refused", "refused", "refused", "refused"];
     assert_eq!(values(column("v", DataType::Date), &texts).await, expected);
     let formats = vec!["%d-%m-%Y".to_owned(), "%Y%m%d".to_owned()];
     let contract = ColumnContract { formats, ..column("v", DataType::Date) };
-    assert_eq!(values(contract, &["21-07-2015", "20150721", "2015-07-21"]).await, ["2015-07-21", "2015-07-21", "refused"]);
+    assert_eq!(
+        values(contract, &["21-07-2015", "20150721", "2015-07-21"]).await,
+        ["2015-07-21", "2015-07-21", "refused"]
+    );
 }
 
 #[tokio::test]
@@ -99,8 +172,15 @@ async fn wall_clocks_follow_their_zone() {
     let london = Some(chrono_tz::Tz::Europe__London);
     let contract = ColumnContract { timezone: london, ..column("v", DataType::Timestamp) };
     // 2024-03-31 01:00 to 02:00 does not exist; 2024-10-27 01:00 to 02:00 exists twice.
-    let texts = ["2024-01-01T09:00:00", "2024-07-01T09:00:00", "2024-03-31T01:30:00", "2024-10-27T01:30:00", "2024-07-01T09:00:00Z"];
-    let expected = ["2024-01-01T09:00:00Z", "2024-07-01T08:00:00Z", "refused", "2024-10-27T00:30:00Z", "2024-07-01T09:00:00Z"];
+    let texts = [
+        "2024-01-01T09:00:00",
+        "2024-07-01T09:00:00",
+        "2024-03-31T01:30:00",
+        "2024-10-27T01:30:00",
+        "2024-07-01T09:00:00Z",
+    ];
+    let expected =
+        ["2024-01-01T09:00:00Z", "2024-07-01T08:00:00Z", "refused", "2024-10-27T00:30:00Z", "2024-07-01T09:00:00Z"];
     assert_eq!(values(contract, &texts).await, expected);
     let formats = ["%d/%m/%Y %H:%M", "%s", "%d/%m/%Y", "%Y-%m-%dT%H:%M:%S%z"].map(str::to_owned).to_vec();
     let contract = ColumnContract { timezone: london, formats, ..column("v", DataType::Timestamp) };
@@ -112,14 +192,14 @@ async fn wall_clocks_follow_their_zone() {
 
 #[tokio::test]
 async fn bounds_accepted_values_nulls_and_other_names() {
-    let contract = ColumnContract {
-        min: Some("0".to_owned()),
-        max: Some("10.5".to_owned()),
-        ..column("v", decimal(8, 2))
-    };
+    let contract =
+        ColumnContract { min: Some("0".to_owned()), max: Some("10.5".to_owned()), ..column("v", decimal(8, 2)) };
     assert_eq!(values(contract, &["0", "-0.01", "10.50", "10.51"]).await, ["0.00", "refused", "10.50", "refused"]);
     let contract = ColumnContract { min: Some("2024-01-01".to_owned()), ..column("v", DataType::Timestamp) };
-    assert_eq!(values(contract, &["2023-12-31T23:59:59Z", "2024-01-01T00:00:00Z"]).await, ["refused", "2024-01-01T00:00:00Z"]);
+    assert_eq!(
+        values(contract, &["2023-12-31T23:59:59Z", "2024-01-01T00:00:00Z"]).await,
+        ["refused", "2024-01-01T00:00:00Z"]
+    );
     let contract = ColumnContract {
         from: Some("The Value".to_owned()),
         accepted_values: vec!["a".to_owned(), "b".to_owned()],

@@ -195,11 +195,7 @@ async fn parquet_is_cast_by_name() {
     assert_eq!(zone.rows(&source).await, ["1|12.345|2024-07-03T08:46:40.123456Z|1990-01-31|1.5|-"]);
     assert_eq!(
         zone.reasons(&source).await,
-        [
-            "2 `score` is not a double: `NaN`",
-            "3 `id` is required and is missing",
-            "4 `born` is not a date: `soon`",
-        ]
+        ["2 `score` is not a double: `NaN`", "3 `id` is required and is missing", "4 `born` is not a date: `soon`",]
     );
     let raw = &zone.rejected(&source).await[2].raw;
     assert!(raw.starts_with('{') && raw.contains("\"born\":\"soon\"") && raw.contains("\"id\":4"), "{raw}");
@@ -212,7 +208,10 @@ async fn parquet_adds_and_refuses_nested_columns() {
     source.unknown_columns = UnknownColumns::Add;
     zone.put("a.parquet", parquet_bytes(&people()));
     zone.land(&source).await;
-    assert_eq!(zone.rows_with(&source, &["id", "tags", "born"]).await, ["-|[]|-", "1|[1]|1990-01-31", "2|-|-", "4|[2]|soon"]);
+    assert_eq!(
+        zone.rows_with(&source, &["id", "tags", "born"]).await,
+        ["-|[]|-", "1|[1]|1990-01-31", "2|-|-", "4|[2]|soon"]
+    );
     let zone = Zone::new();
     let source = feed("*.parquet", Format::Parquet, vec![column("tags", DataType::String)]);
     zone.put("a.parquet", parquet_bytes(&people()));

@@ -19,9 +19,7 @@ use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use futures::TryStreamExt;
-use lifecycle::config::{
-    ColumnContract, CsvOptions, DataType, Delimiter, Format, MaxRejected, Source, UnknownColumns,
-};
+use lifecycle::config::{ColumnContract, CsvOptions, DataType, Delimiter, Format, MaxRejected, Source, UnknownColumns};
 use lifecycle::land::{
     self, KeySizes, LandError, LandingReport, LandingRequest, ReadSizes, RejectedFilter, RejectedRow, Reland, Sizes,
 };

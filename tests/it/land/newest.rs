@@ -29,7 +29,10 @@ async fn a_later_object_supersedes_and_both_days_are_touched() {
 async fn within_an_object_the_last_line_wins() {
     let zone = Zone::new();
     let source = orders("*.csv");
-    zone.put("1.csv", lines(&["a,1,2024-01-01T10:00:00Z,1", "a,1,2024-01-01T10:00:00Z,2", "a,2,2024-01-01T10:00:00Z,3"]));
+    zone.put(
+        "1.csv",
+        lines(&["a,1,2024-01-01T10:00:00Z,1", "a,1,2024-01-01T10:00:00Z,2", "a,2,2024-01-01T10:00:00Z,3"]),
+    );
     let report = zone.land(&source).await;
     assert_eq!((report.rows_in(), report.landed(), report.superseded), (3, 3, 1));
     assert_eq!(zone.rows_with(&source, &["line_no", "quantity"]).await, ["1|2.000", "2|3.000"]);
@@ -56,7 +59,10 @@ async fn a_missing_part_of_the_key_or_of_the_time_rejects_the_row() {
     zone.land(&source).await;
     assert_eq!(
         zone.reasons(&source).await,
-        ["2@37 `line_no` is part of the key and is missing", "3@63 `ordered_at` is the time of the event and is missing"]
+        [
+            "2@37 `line_no` is part of the key and is missing",
+            "3@63 `ordered_at` is the time of the event and is missing"
+        ]
     );
 }
 

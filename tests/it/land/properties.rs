@@ -69,7 +69,8 @@ fn simple_csv(text: &[u8]) -> Vec<(usize, Option<Vec<Vec<u8>>>)> {
     let mut records = Vec::new();
     let mut at = 0;
     while at < text.len() {
-        let line_end = |from: usize| text[from..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |n| from + n + 1);
+        let line_end =
+            |from: usize| text[from..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |n| from + n + 1);
         if text[at] == b'\n' || text[at..].starts_with(b"\r\n") {
             at = line_end(at);
             continue;

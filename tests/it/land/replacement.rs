@@ -117,10 +117,10 @@ async fn replaying_rejected_objects() {
     zone.land(&source).await;
     zone.reland = Reland::WithRejected;
     let report = zone.land(&source).await;
-    assert_eq!(report.objects.iter().map(|object| (object.name.as_str(), object.again)).collect::<Vec<_>>(), [(
-        "2.csv",
-        Some(Why::Replay)
-    )]);
+    assert_eq!(
+        report.objects.iter().map(|object| (object.name.as_str(), object.again)).collect::<Vec<_>>(),
+        [("2.csv", Some(Why::Replay))]
+    );
     assert_eq!(zone.rejected(&source).await.len(), 1);
 }
 
@@ -149,7 +149,10 @@ async fn too_many_rejected_rows_leave_the_table_as_it_was() {
 async fn a_commit_tells_the_days_that_it_touched() {
     let zone = Zone::new();
     let mut source = orders("*.csv");
-    zone.put("1.csv", format!("{ORDERS}a,1,2024-01-01T10:00:00Z,1\nb,1,2024-01-02T10:00:00Z,2\nc,1,2024-01-09T10:00:00Z,2\n"));
+    zone.put(
+        "1.csv",
+        format!("{ORDERS}a,1,2024-01-01T10:00:00Z,1\nb,1,2024-01-02T10:00:00Z,2\nc,1,2024-01-09T10:00:00Z,2\n"),
+    );
     zone.land(&source).await;
     let metadata = zone.table.commit_metadata(0).await.unwrap().unwrap();
     assert_eq!(TouchedDays::from_commit(&metadata), days(&["2024-01-01", "2024-01-02", "2024-01-09"]));
@@ -172,8 +175,7 @@ async fn two_landings_at_once_land_once() {
         for object in 1..9 {
             zone.put(&format!("{object}.csv"), format!("{ORDERS}k{object},1,2024-01-0{object}T10:00:00Z,1\n"));
         }
-        let (one, other, third) =
-            tokio::join!(zone.try_land(&source), zone.try_land(&source), zone.try_land(&source));
+        let (one, other, third) = tokio::join!(zone.try_land(&source), zone.try_land(&source), zone.try_land(&source));
         let committed = [one, other, third].into_iter().filter(|report| report.as_ref().unwrap().committed).count();
         assert_eq!(committed, 1);
         assert_eq!(zone.rows(&source).await.len(), 8 + round % 2);
@@ -206,7 +208,10 @@ async fn a_landing_that_is_dropped_leaves_nothing_visible() {
 async fn days_are_those_of_the_business() {
     let zone = Zone::new();
     let source = orders("*.csv");
-    zone.put("1.csv", format!("{ORDERS}a,1,2024-06-30T22:59:59Z,1\nb,1,2024-06-30T23:00:00Z,1\nc,1,2024-12-31T23:59:59Z,1\n"));
+    zone.put(
+        "1.csv",
+        format!("{ORDERS}a,1,2024-06-30T22:59:59Z,1\nb,1,2024-06-30T23:00:00Z,1\nc,1,2024-12-31T23:59:59Z,1\n"),
+    );
     let report = zone.land(&source).await;
     assert_eq!(report.touched, days(&["2024-06-30", "2024-07-01", "2024-12-31"]));
     assert_eq!(zone.rows_with(&source, &["order_id", "_day"]).await, ["a|2024-06-30", "b|2024-07-01", "c|2024-12-31"]);
