@@ -55,7 +55,7 @@ sums as (
         count(*) as customers,
         sum(buyers.revenue_12m) as revenue_12m,
         sum(buyers.margin_12m) as margin_12m,
-        sum(cast(customer_matrix.predicted_spend as decimal(30, 8)))
+        sum(cast(customer_matrix.predicted_spend as decimal(38, 12)))
             as predicted_spend,
         sum(
             coalesce(spent.marketing_cost_12m, 0)

@@ -29,8 +29,8 @@ friends as (
         customer_value.revenue as friend_revenue,
         customer_value.margin as friend_margin,
         -- summed as decimals: sums of doubles depend on the order of rows
-        cast(customer_value.margin as decimal(30, 8))
-        + cast(customer_value.clv as decimal(30, 8)) as friend_lifetime_value
+        cast(customer_value.margin as decimal(38, 12))
+        + cast(customer_value.clv as decimal(38, 12)) as friend_lifetime_value
     from referrals
     left join customer_value
         on
@@ -164,8 +164,8 @@ other_buyers as (
     select
         cast(
             sum(
-                cast(customer_value.margin as decimal(30, 8))
-                + cast(customer_value.clv as decimal(30, 8))
+                cast(customer_value.margin as decimal(38, 12))
+                + cast(customer_value.clv as decimal(38, 12))
             ) as double
         ) / nullif(count(customer_value.clv), 0) as ltv_other
     from customer_value
