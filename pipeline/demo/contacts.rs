@@ -76,7 +76,8 @@ impl World {
         let content = dice.below(8);
         let events = [("visit", None, None), ("content_view", None, Some(content))];
         let count = 1 + usize::from(dice.chance(0.5));
-        let session = Session { who: Visitor::Anonymous(customer), events: &events[..count], at, campaign: None, channel: "web" };
+        let session =
+            Session { who: Visitor::Anonymous(customer), events: &events[..count], at, campaign: None, channel: "web" };
         self.attend(day, session, dice);
     }
 
@@ -140,7 +141,13 @@ impl World {
         let before = at - i64::from(dice.between(120, 1_500));
         let events = [("product_view", product, None), ("basket", product, None)];
         let count = 1 + usize::from(dice.chance(0.6));
-        let session = Session { who: Visitor::Customer(customer), events: &events[..count], at: before, campaign, channel: "web" };
+        let session = Session {
+            who: Visitor::Customer(customer),
+            events: &events[..count],
+            at: before,
+            campaign,
+            channel: "web",
+        };
         self.attend(day, session, dice);
     }
 
@@ -286,8 +293,9 @@ impl World {
             let events = [("visit", None, None), ("content_view", None, Some(dice.below(4)))];
             let count = 1 + usize::from(dice.chance(0.4));
             let channel = if dice.chance(0.2) { "social" } else { "web" };
-            let session = Session { who: Visitor::Anonymous(visitor), events: &events[..count], at, campaign: None, channel };
-        self.attend(day, session, &mut dice);
+            let session =
+                Session { who: Visitor::Anonymous(visitor), events: &events[..count], at, campaign: None, channel };
+            self.attend(day, session, &mut dice);
         }
     }
 }
