@@ -5,6 +5,7 @@ mod deliveries;
 mod determinism;
 mod dirt;
 mod files;
+mod landing;
 mod planted;
 mod scale;
 
