@@ -42,7 +42,7 @@ async fn land_all(root: &Path) -> BTreeMap<String, LandingReport> {
             run: None,
             now: chrono::DateTime::UNIX_EPOCH,
             sizes: Sizes::default(),
-            progress: &(),
+            progress: &lifecycle::progress::Silent,
         };
         let report = land(&request).await.unwrap_or_else(|error| panic!("{}: {error}", source.name));
         reports.insert(source.name.clone(), report);
