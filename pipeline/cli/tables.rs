@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::arguments::TablesArguments;
-use super::batches::BatchPrinter;
+use super::batches::{BatchPrinter, DataFormat};
 use super::context::Context;
 use super::surroundings::surroundings;
 use super::{ExitCode, Failure};
@@ -62,11 +62,32 @@ pub async fn execute(arguments: &TablesArguments, context: &Context) -> Result<E
         text(|row| &row.6),
     ];
     let failed = |error: arrow::error::ArrowError| Failure::failed(&error);
-    let batch = RecordBatch::try_new(schema.clone(), columns).map_err(failed)?;
+    let batch = RecordBatch::try_new(schema, columns).map_err(failed)?;
+    // A person's screen is narrow; programs get everything.
+    let batch = match arguments.format {
+        DataFormat::Table => narrow(&batch).map_err(failed)?,
+        _ => batch,
+    };
+    let schema = batch.schema();
     let mut printer = BatchPrinter::new(&context.output, arguments.format, schema, None)?;
     printer.write(&batch)?;
     printer.finish()?;
     Ok(ExitCode::Done)
+}
+
+/// Table, rows, day, and as much of the description as a line holds.
+fn narrow(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+    const WIDTH: usize = 100;
+    let batch = batch.project(&[0, 1, 4, 6])?;
+    let cut = |text: &str| match text.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text).trim_end()),
+        None => text.to_owned(),
+    };
+    let descriptions: StringArray = batch.column(3).as_string::<i32>().iter().map(|text| text.map(cut)).collect();
+    let mut columns = batch.columns().to_vec();
+    columns.truncate(3);
+    columns.push(Arc::new(descriptions));
+    RecordBatch::try_new(batch.schema(), columns)
 }
 
 /// The first sentence of a table's description; a history has that of its table.
