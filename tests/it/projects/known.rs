@@ -49,3 +49,20 @@ impl Known {
         assert!(self.differences.is_empty(), "{}:\n  {}", self.subject, self.differences.join("\n  "));
     }
 }
+
+#[test]
+fn a_difference_in_the_last_digit_is_one() {
+    let row: Row = serde_json::from_str(r#"{"r": 0.24259452, "customers": 2357, "b": null}"#).unwrap();
+    let mut known = Known::of("a row");
+    known.digits(&row, "r", ".2426");
+    known.same(&row, "customers", 2357);
+    known.same(&row, "b", Value::Null);
+    assert_eq!(known.differences, Vec::<String>::new());
+
+    known.digits(&row, "r", ".2425");
+    known.digits(&row, "b", ".2426");
+    known.same(&row, "customers", 2358);
+    known.same(&row, "missing", Value::Null);
+    known.says("nothing to do", "release 1");
+    assert_eq!(known.differences.len(), 5, "{:?}", known.differences);
+}

@@ -26,6 +26,10 @@ pub fn give_the_tables_of_one_run(whole: &Project) {
     deliver(true);
     parts.run("2011-11-30");
     let late = deliver(false);
+    // Incremental tables are rebuilt for those days alone, and the plan says so beforehand.
+    let (plan, _) = parts.succeed(&["plan", "nightly", "--as-of", AS_OF]);
+    let touched = format!("touched {late} days from 2011-11-01 to {AS_OF}");
+    assert!(plan.contains(&touched), "{plan}");
     let said = parts.run(AS_OF);
     assert!(said.contains(&format!("from {late} objects, 0 rejected")), "{late} files are late: {said}");
 
