@@ -72,12 +72,23 @@ impl Graph {
 
     /// These models and all models that they need, for their rows or their checks; each after what it reads.
     pub fn with_upstream(&self, wanted: &[TableName]) -> Vec<TableName> {
+        self.closure(wanted, true)
+    }
+
+    /// These models and all models that their rows come from; each after what it reads.
+    pub fn with_inputs(&self, wanted: &[TableName]) -> Vec<TableName> {
+        self.closure(wanted, false)
+    }
+
+    fn closure(&self, wanted: &[TableName], with_checks: bool) -> Vec<TableName> {
         let mut needed: BTreeSet<TableName> = BTreeSet::new();
         let mut open: Vec<TableName> = wanted.to_vec();
         while let Some(model) = open.pop() {
             if self.references.contains_key(&model) && needed.insert(model.clone()) {
                 open.extend(self.upstream(&model));
-                open.extend(self.compared.get(&model).into_iter().flatten().cloned());
+                if with_checks {
+                    open.extend(self.compared.get(&model).into_iter().flatten().cloned());
+                }
             }
         }
         self.order.iter().filter(|model| needed.contains(model)).cloned().collect()
