@@ -121,13 +121,13 @@ pub async fn prepare(
     Ok(Prepared { plan, graph, parameters, current, sources, selected })
 }
 
-/// Plans again when the waiting objects have landed.
+/// Plans again when the waiting objects have landed, and tells which versions of the landed tables it saw.
 pub(super) async fn plan_after_landing(
     project: &Project,
     surroundings: &Surroundings,
     request: &RunRequest,
     prepared: &Prepared,
-) -> Result<RunPlan, RunError> {
+) -> Result<(RunPlan, BTreeMap<String, u64>), RunError> {
     let job = find_job(project, &request.job)?;
     let warehouse = warehouse(project, &surroundings.stores);
     let mut states = BTreeMap::new();
@@ -149,7 +149,8 @@ pub(super) async fn plan_after_landing(
         full_refresh: request.full_refresh,
     });
     plan.sources = prepared.plan.sources.clone();
-    Ok(plan)
+    let versions = states.iter().filter_map(|(name, state)| Some((name.clone(), state.version.version?))).collect();
+    Ok((plan, versions))
 }
 
 /// A selection needs only the sources that its models read.
