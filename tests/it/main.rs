@@ -8,5 +8,6 @@ mod independent;
 mod land;
 mod models;
 mod projects;
+mod run;
 mod state;
 mod storage;
