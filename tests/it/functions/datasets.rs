@@ -20,6 +20,8 @@ pub fn folder(name: &str) -> Option<PathBuf> {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/datasets"), PathBuf::from);
     let folder = root.join(name);
     if !folder.is_dir() {
+        let is_required = std::env::var_os("LIFECYCLE_REQUIRE_DATASETS").is_some_and(|value| value == "1");
+        assert!(!is_required, "there is no data set {name}, and LIFECYCLE_REQUIRE_DATASETS=1 asks for it");
         println!("skipped: there is no data set {name} (LIFECYCLE_DATASETS names the folder)");
         return None;
     }
