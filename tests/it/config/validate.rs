@@ -95,12 +95,13 @@ fn mistakes_of_several_files_and_kinds_are_reported_at_once() {
     write("sql/marts/live_visits.sql", "select visitor from landed.visits");
     write("sql/staging/order_lines.sql", "select order_id from landed.orders where");
     write("sql/staging/customers.sql", "select customer_id, born_on from landed.customers where $none > 1");
-    write("config/other.yaml", "timezone: Mars/Olympus\n");
+    let other = "raw: raw\nwarehouse: warehouse\nstate: state.db\ntimezone: Mars/Olympus\ncurrency: GBP\n";
+    write("config/other.yaml", other);
     let output = validate(project.path());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{text}");
     for place in [
-        "config/other.yaml:1:11",
+        "config/other.yaml:4:11",
         "sql/marts/churn.sql:1:25",
         "sql/marts/live_visits.sql:1:8",
         "sql/staging/customers.sql:1:57",
