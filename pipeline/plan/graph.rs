@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Model, TableName};
+use crate::config::{CheckKind, Model, TableName};
 
 use super::references::{References, SqlMistake, find_table, references};
 
@@ -10,6 +10,8 @@ use super::references::{References, SqlMistake, find_table, references};
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     references: BTreeMap<TableName, References>,
+    /// The models that a model's checks compare it with.
+    compared: BTreeMap<TableName, BTreeSet<TableName>>,
     /// Models so that each stands after all that it reads.
     order: Vec<TableName>,
 }
@@ -39,7 +41,8 @@ impl Graph {
                 Err(mistake) => mistakes.push(GraphMistake { model: name.clone(), mistake, hint: None }),
             }
         }
-        let mut graph = Self { references: all, order: Vec::new() };
+        let compared = models.iter().map(|(name, model)| (name.clone(), compared_with(model))).collect();
+        let mut graph = Self { references: all, compared, order: Vec::new() };
         match graph.sort() {
             Ok(order) => graph.order = order,
             Err(cycle) => mistakes.extend(cycle_mistake(models, &cycle)),
@@ -67,13 +70,25 @@ impl Graph {
         self.references.iter().filter(|(_, found)| reads(found)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// These models and all models that they need, each after what it reads.
+    /// These models and all models that they need, for their rows or their checks; each after what it reads.
     pub fn with_upstream(&self, wanted: &[TableName]) -> Vec<TableName> {
+        self.closure(wanted, true)
+    }
+
+    /// These models and all models that their rows come from; each after what it reads.
+    pub fn with_inputs(&self, wanted: &[TableName]) -> Vec<TableName> {
+        self.closure(wanted, false)
+    }
+
+    fn closure(&self, wanted: &[TableName], with_checks: bool) -> Vec<TableName> {
         let mut needed: BTreeSet<TableName> = BTreeSet::new();
         let mut open: Vec<TableName> = wanted.to_vec();
         while let Some(model) = open.pop() {
             if self.references.contains_key(&model) && needed.insert(model.clone()) {
                 open.extend(self.upstream(&model));
+                if with_checks {
+                    open.extend(self.compared.get(&model).into_iter().flatten().cloned());
+                }
             }
         }
         self.order.iter().filter(|model| needed.contains(model)).cloned().collect()
@@ -113,6 +128,21 @@ impl Graph {
         order.push(model.clone());
         Ok(())
     }
+}
+
+/// The tables that a model's checks name. What is wrong with a check's SQL is said when the checks are validated.
+fn compared_with(model: &Model) -> BTreeSet<TableName> {
+    let mut tables = BTreeSet::new();
+    for check in &model.checks {
+        match &check.kind {
+            CheckKind::Relationship { to, .. } => {
+                tables.insert(to.clone());
+            }
+            CheckKind::Query(sql) => tables.extend(references(sql).map(|found| found.tables).unwrap_or_default()),
+            CheckKind::Unique(_) | CheckKind::NotNull(_) | CheckKind::AcceptedValues { .. } => {}
+        }
+    }
+    tables
 }
 
 fn unknown_models(model: &Model, found: &References, models: &BTreeMap<TableName, Model>) -> Vec<GraphMistake> {

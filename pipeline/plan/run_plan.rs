@@ -282,9 +282,8 @@ fn drop_unneeded_builds(inputs: &PlanInputs<'_>, models: &mut Vec<ModelStep>, is
     let mut needed: BTreeSet<TableName> = BTreeSet::new();
     for step in models.iter().rev() {
         let is_goal = step.writes_history || (step.publishes && step.action.is_build());
-        if is_goal || needed.contains(&step.model) {
-            needed.extend(inputs.graph.upstream(&step.model));
-            needed.insert(step.model.clone());
+        if is_goal {
+            needed.extend(inputs.graph.with_upstream(std::slice::from_ref(&step.model)));
         }
     }
     models.retain(|step| needed.contains(&step.model));

@@ -154,7 +154,7 @@ impl Builder<'_> {
         let workspace = self.workspace.sibling()?;
         self.register_inputs_in(&workspace, Some(days))?;
         let needed: BTreeSet<TableName> =
-            self.graph.with_upstream(std::slice::from_ref(&model.name)).into_iter().collect();
+            self.graph.with_inputs(std::slice::from_ref(&model.name)).into_iter().collect();
         for step in plan.models.iter().filter(|step| needed.contains(&step.model) && step.model != model.name) {
             self.add_upstream(&workspace, step).await?;
         }
