@@ -54,7 +54,7 @@ pub(super) fn graph(project: &Project) -> Result<Graph, Problems> {
         .map_err(|mistakes| Problems(mistakes.iter().map(|mistake| graph_problem(project, mistake)).collect()))
 }
 
-fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {
+pub(super) fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {
     let file = project.models.get(&mistake.model).map(|model| model.sql_file.clone()).unwrap_or_default();
     let text = project.models.get(&mistake.model).map(|model| model.sql.as_str()).unwrap_or_default();
     let mut problem = Problem::new(file, mistake.mistake.message.clone());

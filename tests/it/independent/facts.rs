@@ -355,10 +355,8 @@ fn members(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Members {
 }
 
 fn memberships(members: Members, campaigns: &Rows) -> Vec<Membership> {
-    let costs: BTreeMap<String, i64> = campaigns
-        .iter()
-        .filter_map(|row| Some((text(row, "campaign_id")?, cents(row, "cost")?)))
-        .collect();
+    let costs: BTreeMap<String, i64> =
+        campaigns.iter().filter_map(|row| Some((text(row, "campaign_id")?, cents(row, "cost")?))).collect();
     let mut treated: BTreeMap<String, i64> = BTreeMap::new();
     for ((campaign, _), (_, _, is_treatment)) in &members {
         *treated.entry(campaign.clone()).or_default() += i64::from(*is_treatment);

@@ -117,10 +117,8 @@ fn load(name: &'static str, environment: &'static str, project: &Path, parameter
         tenure_bands: rows("seeds.tenure_bands"),
         rfm_segments: rows("seeds.rfm_segments"),
     };
-    let models = rows("marts.clv_model")
-        .into_iter()
-        .map(|row| (row["model"].as_str().unwrap().to_owned(), row))
-        .collect();
+    let models =
+        rows("marts.clv_model").into_iter().map(|row| (row["model"].as_str().unwrap().to_owned(), row)).collect();
     Run { name, environment, project: project.to_owned(), facts: Facts::new(&staged, parameters), models }
 }
 
@@ -129,13 +127,7 @@ fn query(project: &Path, environment: &str, sql: &str) -> Rows {
 }
 
 fn lifecycle(folder: &Path, arguments: &[&str]) -> Vec<u8> {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_lifecycle")).current_dir(folder).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "lifecycle {}: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(env!("CARGO_BIN_EXE_lifecycle")).current_dir(folder).args(arguments).output().unwrap();
+    assert!(output.status.success(), "lifecycle {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
