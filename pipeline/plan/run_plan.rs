@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 
 use crate::config::{History, Materialization, Model, Project, TableName};
 use crate::storage::Release;
@@ -154,22 +154,8 @@ fn is_wanted(
 ) -> bool {
     let Some(model) = inputs.project.models.get(name) else { return false };
     is_current
-        || keeps_history_of(model.history, inputs.as_of)
+        || model.history.keeps_past(inputs.as_of)
         || prints.get(name).is_some_and(|print| !print.depends_on_as_of)
-}
-
-/// Whether a history keeps the rows of a day that is not the newest.
-fn keeps_history_of(history: History, as_of: NaiveDate) -> bool {
-    match history {
-        History::None => false,
-        History::Daily => true,
-        History::Monthly => is_month_end(as_of),
-    }
-}
-
-/// Whether a day is the last of its month.
-pub fn is_month_end(day: NaiveDate) -> bool {
-    day.succ_opt().is_none_or(|next| next.month() != day.month())
 }
 
 fn source_step(name: &str, state: &SourceState) -> SourceStep {
@@ -189,7 +175,7 @@ fn model_step(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint,
     let writes_history = is_table
         && model.history != History::None
         && action.is_build()
-        && (is_current || keeps_history_of(model.history, inputs.as_of));
+        && (is_current || model.history.keeps_past(inputs.as_of));
     ModelStep { model: model.name.clone(), action, reason, publishes, writes_history, fingerprint: fingerprint.clone() }
 }
 

@@ -28,7 +28,8 @@ pub struct PreparedSource {
     pub landing: LandingPlan,
 }
 
-struct GraphView<'a>(&'a Graph);
+/// The graph as selectors walk it.
+pub(super) struct GraphView<'a>(pub &'a Graph);
 
 impl ModelGraph for GraphView<'_> {
     fn inputs(&self, model: &TableName) -> Vec<TableName> {

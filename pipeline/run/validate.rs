@@ -9,6 +9,7 @@ use crate::storage::Stores;
 use crate::transform::{Bindings, LandedTable, PlanMistake, Workspace};
 
 use super::prepare::graph_problem;
+use super::shared_tables::shared_tables;
 use super::{RunError, session_settings};
 
 /// Every mistake that the SQL of a project has; none where it is sound.
@@ -23,6 +24,7 @@ pub async fn validate_project(project: &Project) -> Result<Problems, RunError> {
     for job in project.jobs.values() {
         problems.extend(validate_job(project, &graph, &broken, job).await?);
     }
+    problems.extend(shared_tables(project, &graph));
     problems.sort();
     // A model of several jobs is planned for each of them.
     problems.dedup_by(|next, kept| {
