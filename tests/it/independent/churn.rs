@@ -92,13 +92,9 @@ fn reason(facts: &Facts, id: &str, last: NaiveDate, category: &str) -> (String, 
     if complained || is_unhappy {
         return ("dissatisfaction".to_owned(), "inferred");
     }
-    let (from, to) = if category == "account" {
-        (last, plus(last, days))
-    } else {
-        (plus(facts.as_of(), 1 - days), facts.as_of())
-    };
-    let was_contacted =
-        interactions().any(|contact| contact.is_outbound && from <= contact.day && contact.day <= to);
+    let (from, to) =
+        if category == "account" { (last, plus(last, days)) } else { (plus(facts.as_of(), 1 - days), facts.as_of()) };
+    let was_contacted = interactions().any(|contact| contact.is_outbound && from <= contact.day && contact.day <= to);
     if to <= facts.as_of() && !was_contacted {
         return ("unappreciated".to_owned(), "inferred");
     }

@@ -73,9 +73,8 @@ pub fn profiles(rows: &Rows, identities: &Identities) -> BTreeMap<String, Profil
         let Some(id) = text(row, "customer_id") else { continue };
         let customer = identities.resolve(&id);
         let seen_at = moment(row, "first_seen_at");
-        let is_better = profiles.get(&customer).is_none_or(|held| {
-            id == customer || (held.id != customer && id < held.id)
-        });
+        let is_better =
+            profiles.get(&customer).is_none_or(|held| id == customer || (held.id != customer && id < held.id));
         let profile = profiles.entry(customer).or_default();
         if is_better {
             profile.id = id;

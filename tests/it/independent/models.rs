@@ -131,7 +131,9 @@ impl<'a> Models<'a> {
 
     fn gamma_gamma_log_likelihood(&self, [p, q, v]: [f64; 3]) -> f64 {
         let of_one = |(x, monetary): (f64, f64)| {
-            ln_gamma(p * x + q) - ln_gamma(p * x) - ln_gamma(q) + q * v.ln() + (p * x - 1.0) * monetary.ln()
+            ln_gamma(p * x + q) - ln_gamma(p * x) - ln_gamma(q)
+                + q * v.ln()
+                + (p * x - 1.0) * monetary.ln()
                 + p * x * x.ln()
                 - (p * x + q) * (v + x * monetary).ln()
         };
@@ -158,8 +160,7 @@ pub fn clv_model(run: &Run) -> Expected {
     let row = |model: &'static str, own: &[&str]| {
         let is_own = |name: &str| own.iter().any(|own| name == *own || name == format!("{own}_standard_error"));
         let parameters = of_bgnbd.into_iter().chain(of_gamma_gamma).chain(errors);
-        let mut row: Row =
-            parameters.map(|name| (name, if is_own(name) { Cell::Any } else { Cell::Null })).collect();
+        let mut row: Row = parameters.map(|name| (name, if is_own(name) { Cell::Any } else { Cell::Null })).collect();
         row.extend([("model", model.into()), ("is_converged", true.into()), ("is_boundary", false.into())]);
         row
     };

@@ -63,8 +63,7 @@ pub fn month_after(day: NaiveDate, months: i64) -> NaiveDate {
 
 /// Whole calendar months from one day to another.
 pub fn months_between(from: NaiveDate, to: NaiveDate) -> i64 {
-    let months =
-        i64::from(to.year() - from.year()) * 12 + i64::from(to.month()) - i64::from(from.month());
+    let months = i64::from(to.year() - from.year()) * 12 + i64::from(to.month()) - i64::from(from.month());
     if to.day() < from.day() { months - 1 } else { months }
 }
 

@@ -56,8 +56,7 @@ pub fn customer_value(run: &Run) -> Expected {
     let r = classes_of(facts, |buyer| days_between(NaiveDate::MIN, buyer.last()));
     let f = classes_of(facts, |buyer| buyer.purchases.len() as i64);
     let m = classes_of(facts, |buyer| buyer.revenue);
-    let ranked: BTreeSet<(i64, &String)> =
-        facts.buyers.iter().map(|(id, buyer)| (-profit(id, buyer), id)).collect();
+    let ranked: BTreeSet<(i64, &String)> = facts.buyers.iter().map(|(id, buyer)| (-profit(id, buyer), id)).collect();
     let count = ranked.len() as i64;
     let vips = ceiling(count * facts.parameters.vip_share, 1000);
     let low = ceiling(count * facts.parameters.low_share, 1000);
@@ -79,9 +78,10 @@ pub fn customer_value(run: &Run) -> Expected {
         let inputs = models.inputs(buyer);
         let span = days_between(buyer.first(), buyer.last());
         let triple = [r[id], f[id], m[id]];
-        let segment = facts.rfm_segments.iter().find(|(_, bounds)| {
-            triple.iter().zip(bounds).all(|(class, (from, to))| (from..=to).contains(&class))
-        });
+        let segment = facts
+            .rfm_segments
+            .iter()
+            .find(|(_, bounds)| triple.iter().zip(bounds).all(|(class, (from, to))| (from..=to).contains(&class)));
         let next = (inputs.frequency > 0).then(|| plus(buyer.last(), rounded(span, inputs.frequency)));
         Row::from([
             ("customer_id", id.as_str().into()),
