@@ -68,6 +68,29 @@ fn assert_all(run: &Run, expected: &Expected, column: &str, wanted: &[&str]) {
 }
 
 #[test]
+fn the_comparison_reports_every_kind_of_difference() {
+    let row = |id: &str, count: i64| compare::Row::from([("id", id.into()), ("count", count.into())]);
+    let expected = || Expected { grain: &["id"], rows: vec![row("a", 1), row("b", 2), row("c", 3)] };
+    let published = |text: &str| serde_json::from_str::<load::Rows>(text).unwrap();
+    let same = published(r#"[{"id":"b","count":2},{"id":"a","count":1},{"id":"c","count":3}]"#);
+    assert_eq!(compare("a run", "some_table", &same, expected()), Ok(()));
+    let other = published(
+        r#"[{"id":"a","count":1,"share":0.5},{"id":"b","count":null},{"id":"d","count":4},{"id":"d","count":4}]"#,
+    );
+    let report = compare("a run", "some_table", &other, expected()).unwrap_err();
+    for line in [
+        "marts.some_table: 5 differences in 2 compared of 4 published and 3 expected rows",
+        "a: column share is published, not expected",
+        "b: count is null, expected 2",
+        "c: expected, not published",
+        "d: published, not expected",
+        "d: published twice",
+    ] {
+        assert!(report.contains(line), "{line} is missing in:\n{report}");
+    }
+}
+
+#[test]
 fn the_facts_have_every_case_that_matters() {
     for run in runs() {
         let facts = &run.facts;
