@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Model, TableName};
+use crate::config::{CheckKind, Model, TableName};
 
-use super::references::{References, SqlMistake, find_word, references};
+use super::references::{References, SqlMistake, find_table, references};
 
 /// Models and what each reads.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     references: BTreeMap<TableName, References>,
+    /// Other tables that a model's checks read.
+    checks: BTreeMap<TableName, BTreeSet<TableName>>,
     /// Models so that each stands after all that it reads.
     order: Vec<TableName>,
 }
@@ -39,7 +41,8 @@ impl Graph {
                 Err(mistake) => mistakes.push(GraphMistake { model: name.clone(), mistake, hint: None }),
             }
         }
-        let mut graph = Self { references: all, order: Vec::new() };
+        let checks = models.iter().map(|(name, model)| (name.clone(), check_inputs(model))).collect();
+        let mut graph = Self { references: all, checks, order: Vec::new() };
         match graph.sort() {
             Ok(order) => graph.order = order,
             Err(cycle) => mistakes.extend(cycle_mistake(models, &cycle)),
@@ -79,6 +82,25 @@ impl Graph {
         self.order.iter().filter(|model| needed.contains(model)).cloned().collect()
     }
 
+    /// Other tables that a model's checks read: they must be there when the model has been built.
+    pub fn check_inputs(&self, model: &TableName) -> impl Iterator<Item = &TableName> {
+        self.checks.get(model).into_iter().flatten()
+    }
+
+    /// [`Graph::with_upstream`], and all models that the checks of these need.
+    pub fn with_upstream_and_checks(&self, wanted: &[TableName]) -> Vec<TableName> {
+        let mut all = self.with_upstream(wanted);
+        loop {
+            let mut more = all.clone();
+            more.extend(all.iter().flat_map(|model| self.check_inputs(model)).cloned());
+            let next = self.with_upstream(&more);
+            if next.len() == all.len() {
+                return all;
+            }
+            all = next;
+        }
+    }
+
     /// Depth-first, in the order of names; a cycle is returned as the names along it.
     fn sort(&self) -> Result<Vec<TableName>, Vec<TableName>> {
         let mut order = Vec::new();
@@ -115,12 +137,28 @@ impl Graph {
     }
 }
 
+fn check_inputs(model: &Model) -> BTreeSet<TableName> {
+    let mut tables = BTreeSet::new();
+    for check in &model.checks {
+        match &check.kind {
+            CheckKind::Relationship { to, .. } => {
+                tables.insert(to.clone());
+            }
+            // A query that cannot be read is reported when it is planned.
+            CheckKind::Query(sql) => tables.extend(references(sql).map(|found| found.tables).unwrap_or_default()),
+            CheckKind::Unique(_) | CheckKind::NotNull(_) | CheckKind::AcceptedValues { .. } => {}
+        }
+    }
+    tables.remove(&model.name);
+    tables
+}
+
 fn unknown_models(model: &Model, found: &References, models: &BTreeMap<TableName, Model>) -> Vec<GraphMistake> {
     let folders: BTreeSet<&str> = models.keys().map(|name| name.schema.as_str()).collect();
     let leaves = ["landed", "seeds"];
     let mistake = |table: &TableName, message: String| GraphMistake {
         model: model.name.clone(),
-        mistake: SqlMistake { message, place: find_word(&model.sql, &table.table) },
+        mistake: SqlMistake { message, place: find_table(&model.sql, table) },
         hint: nearest(&table.to_string(), models.keys().map(ToString::to_string))
             .map(|name| format!("did you mean `{name}`?")),
     };
@@ -144,7 +182,7 @@ fn cycle_mistake(models: &BTreeMap<TableName, Model>, cycle: &[TableName]) -> Op
     let next = cycle.get(1).unwrap_or(first);
     let mut names: Vec<String> = cycle.iter().map(ToString::to_string).collect();
     names.push(first.to_string());
-    let place = models.get(first).and_then(|model| find_word(&model.sql, &next.table));
+    let place = models.get(first).and_then(|model| find_table(&model.sql, next));
     Some(GraphMistake {
         model: first.clone(),
         mistake: SqlMistake { message: format!("models read each other in a circle: {}", names.join(" -> ")), place },

@@ -135,7 +135,7 @@ pub fn plan_run(inputs: &PlanInputs<'_>) -> RunPlan {
     let wanted: Vec<TableName> =
         inputs.selected.iter().filter(|name| is_wanted(inputs, name, is_current, &prints)).cloned().collect();
     let mut models = Vec::new();
-    for name in inputs.graph.with_upstream(&wanted) {
+    for name in inputs.graph.with_upstream_and_checks(&wanted) {
         if let (Some(model), Some(fingerprint)) = (inputs.project.models.get(&name), prints.get(&name)) {
             models.push(model_step(inputs, model, fingerprint, is_current));
         }
@@ -279,12 +279,16 @@ fn drop_unneeded_builds(inputs: &PlanInputs<'_>, models: &mut Vec<ModelStep>, is
     if is_current {
         return;
     }
+    let is_goal = |step: &&ModelStep| step.writes_history || (step.publishes && step.action.is_build());
+    let mut open: Vec<TableName> = models.iter().filter(is_goal).map(|step| step.model.clone()).collect();
     let mut needed: BTreeSet<TableName> = BTreeSet::new();
-    for step in models.iter().rev() {
-        let is_goal = step.writes_history || (step.publishes && step.action.is_build());
-        if is_goal || needed.contains(&step.model) {
-            needed.extend(inputs.graph.upstream(&step.model));
-            needed.insert(step.model.clone());
+    while let Some(name) = open.pop() {
+        let Some(step) = models.iter().find(|step| step.model == name) else { continue };
+        if needed.insert(name) {
+            open.extend(inputs.graph.upstream(&step.model));
+            if step.action.is_build() {
+                open.extend(inputs.graph.check_inputs(&step.model).cloned());
+            }
         }
     }
     models.retain(|step| needed.contains(&step.model));

@@ -1,0 +1,83 @@
+//! Two processes on one job, and a process that dies.
+
+use std::time::{Duration, Instant};
+
+use chrono::{TimeDelta, Utc};
+use lifecycle::state::{LeaseOutcome, State};
+use rand::{RngExt, SeedableRng};
+
+use super::{Shop, after_first_night, assert_same, last_day, wait_for};
+
+#[test]
+fn a_job_that_is_being_run_is_left_alone() {
+    let shop = Shop::after_first_night();
+    let before = shop.published();
+    let file = shop.path(".lifecycle/state.db");
+    let hold = |state: &State, minutes_ago: i64| {
+        let then = Utc::now() - TimeDelta::minutes(minutes_ago);
+        let lease =
+            wait_for(state.acquire_lease("nightly", "process 7 on moon", Duration::from_secs(300), then)).unwrap();
+        assert!(matches!(lease, LeaseOutcome::Acquired(_)));
+    };
+    let state = wait_for(State::open(&file)).unwrap();
+    hold(&state, 0);
+    shop.night(last_day()).expect(1).says(&["job `nightly` is being run by process 7 on moon since", "hint: wait"]);
+    shop.lifecycle(&["rollback", "1"]).expect(1).says(&["is being run by process 7 on moon"]);
+    assert_eq!(shop.published(), before);
+    // Its owner is dead: the lock that it held on its file is free.
+    drop(state);
+    shop.night(last_day()).expect(0).says(&["nothing to do"]);
+    // Its owner lives, but its time is over.
+    let state = wait_for(State::open(&file)).unwrap();
+    hold(&state, 6);
+    shop.night(last_day()).expect(0).says(&["nothing to do"]);
+}
+
+#[test]
+fn a_run_that_was_killed_at_any_moment_can_be_repeated() {
+    let undisturbed = after_first_night();
+    let (tables, landed) = (undisturbed.tables(), undisturbed.landed());
+    // How long a run takes here, to spread the moments over all of it.
+    let timed = Shop::before_first_night();
+    let started = Instant::now();
+    timed.night(last_day()).expect(0);
+    let whole = started.elapsed();
+
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+    let mut killed = 0;
+    for part in 0..6 {
+        let shop = Shop::before_first_night();
+        let moment = whole.mul_f64((f64::from(part) + random.random_range(0.0..1.0)) / 6.0);
+        let mut child =
+            shop.command(&["run", "nightly", "--as-of", &last_day().to_string(), "--quiet"]).spawn().unwrap();
+        std::thread::sleep(moment);
+        let is_over = child.try_wait().unwrap().is_some();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        killed += u32::from(!is_over);
+        // The dead owner's lock is free, so nobody has to wait for its lease.
+        shop.night(last_day()).expect(0);
+        assert_same(&shop.tables(), &tables);
+        assert_same(&shop.landed(), &landed);
+        let exports = |shop: &Shop| std::fs::read(shop.path("warehouse/exports/nightly/churn.csv")).unwrap();
+        assert_eq!(exports(&shop), exports(undisturbed), "killed after {moment:?} of {whole:?}");
+        shop.night(last_day()).expect(0).says(&["nothing to do"]);
+    }
+    assert!(killed >= 4, "the moments fall into the run");
+}
+
+#[test]
+fn exports_that_a_dead_process_did_not_write_are_written_by_the_next() {
+    let shop = Shop::after_first_night();
+    let exports = shop.path("warehouse/exports/nightly");
+    let churn = std::fs::read(exports.join("churn.csv")).unwrap();
+    std::fs::remove_dir_all(&exports).unwrap();
+    shop.night(last_day()).expect(0).says(&["nothing to do"]);
+    assert_eq!(std::fs::read(exports.join("churn.csv")).unwrap(), churn);
+    assert!(exports.join("customer_value.parquet").exists());
+    // A format that the job gained or lost is a reason, too.
+    shop.edit("jobs/nightly.yaml", "exports: [parquet, csv]", "exports: [csv]");
+    std::fs::remove_file(exports.join("churn.csv")).unwrap();
+    shop.night(last_day()).expect(0);
+    assert_eq!(std::fs::read(exports.join("churn.csv")).unwrap(), churn);
+}
