@@ -82,7 +82,6 @@ pub struct Buyer {
     /// Purchase days in order, with the moment and the revenue of each.
     pub purchases: Vec<(NaiveDate, DateTime<Utc>, i64)>,
     pub orders: i64,
-    pub last_ordered_at: DateTime<Utc>,
     pub revenue: i64,
     pub margin: i64,
 }
@@ -114,6 +113,8 @@ pub struct Facts {
     pub profiles: BTreeMap<String, Profile>,
     pub known: BTreeMap<String, Option<DateTime<Utc>>>,
     pub buyers: BTreeMap<String, Buyer>,
+    /// The last order of everyone with one: with a return on its day its customer need not be a buyer.
+    pub last_orders: BTreeMap<String, DateTime<Utc>>,
     pub interactions: Vec<Interaction>,
     pub referrals: Vec<Referral>,
     pub surveys: Vec<Survey>,
@@ -163,6 +164,10 @@ impl Facts {
         }
         Self {
             known: known(&profiles, &moments, as_of),
+            last_orders: lines
+                .iter()
+                .filter_map(|(id, lines)| Some((id.clone(), orders(lines).into_iter().max()?)))
+                .collect(),
             buyers: lines.into_iter().filter_map(|(id, lines)| Some((id, buyer(lines)?))).collect(),
             memberships: memberships(members, &staged.campaigns),
             referral_campaign_cost: staged
@@ -231,18 +236,28 @@ fn lines(rows: &Rows, identities: &Identities, parameters: &Parameters) -> BTree
     lines
 }
 
-fn buyer(lines: Vec<Line>) -> Option<Buyer> {
-    let mut days: BTreeMap<NaiveDate, Vec<&Line>> = BTreeMap::new();
+/// Whether lines count as a purchase: they leave money, or goods for nothing.
+fn is_purchase(lines: &[&Line]) -> bool {
+    let revenue: i64 = lines.iter().map(|line| line.revenue).sum();
+    let quantity: i64 = lines.iter().map(|line| line.quantity).sum();
+    revenue > 0 || (revenue == 0 && quantity > 0)
+}
+
+/// The moments of a customer's orders.
+fn orders(lines: &[Line]) -> Vec<DateTime<Utc>> {
     let mut orders: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
-    for line in &lines {
-        days.entry(line.day).or_default().push(line);
+    for line in lines {
         orders.entry(&line.order).or_default().push(line);
     }
-    let is_purchase = |lines: &[&Line]| {
-        let revenue: i64 = lines.iter().map(|line| line.revenue).sum();
-        let quantity: i64 = lines.iter().map(|line| line.quantity).sum();
-        revenue > 0 || (revenue == 0 && quantity > 0)
-    };
+    let counted = orders.values().filter(|lines| is_purchase(lines));
+    counted.filter_map(|lines| lines.iter().map(|line| line.at).min()).collect()
+}
+
+fn buyer(lines: Vec<Line>) -> Option<Buyer> {
+    let mut days: BTreeMap<NaiveDate, Vec<&Line>> = BTreeMap::new();
+    for line in &lines {
+        days.entry(line.day).or_default().push(line);
+    }
     let mut purchases = Vec::new();
     for (day, lines) in &days {
         if is_purchase(lines) {
@@ -254,15 +269,8 @@ fn buyer(lines: Vec<Line>) -> Option<Buyer> {
     if purchases.is_empty() {
         return None;
     }
-    let counted: Vec<DateTime<Utc>> = orders
-        .values()
-        .filter(|lines| is_purchase(lines))
-        .map(|lines| lines.iter().map(|line| line.at).min().unwrap())
-        .collect();
-    let orders = counted.len() as i64;
-    let last_ordered_at = counted.into_iter().max().unwrap();
     let (revenue, margin) = lines.iter().fold((0, 0), |sum, line| (sum.0 + line.revenue, sum.1 + line.margin));
-    Some(Buyer { purchases, orders, last_ordered_at, revenue, margin, lines })
+    Some(Buyer { purchases, orders: orders(&lines).len() as i64, revenue, margin, lines })
 }
 
 fn interactions(rows: &Rows, kinds: &Rows, identities: &Identities, as_of: NaiveDate) -> Vec<Interaction> {

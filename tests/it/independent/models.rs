@@ -18,6 +18,8 @@ const DISCOUNT_RATE: f64 = 0.10;
 pub struct Models<'a> {
     facts: &'a Facts,
     bgnbd: [f64; 4],
+    /// The drop-out probability of everyone, where a and b ran to infinity.
+    same_dropout: Option<f64>,
     gamma_gamma: [f64; 3],
 }
 
@@ -36,9 +38,12 @@ impl<'a> Models<'a> {
             let row: &Map<String, Json> = &run.models[model];
             row[name].as_f64().unwrap_or_else(|| panic!("{}: {model} has no {name}: choose other demo data", run.name))
         };
+        let is_same = run.models["bgnbd"]["a"].is_null();
+        let (a, b) = if is_same { (f64::NAN, f64::NAN) } else { (number("bgnbd", "a"), number("bgnbd", "b")) };
         Self {
             facts: &run.facts,
-            bgnbd: ["r", "alpha", "a", "b"].map(|name| number("bgnbd", name)),
+            bgnbd: [number("bgnbd", "r"), number("bgnbd", "alpha"), a, b],
+            same_dropout: is_same.then(|| number("bgnbd", "dropout_probability")),
             gamma_gamma: ["p", "q", "v"].map(|name| number("gamma_gamma", name)),
         }
     }
@@ -61,7 +66,8 @@ impl<'a> Models<'a> {
         if inputs.frequency == 0 {
             return 0.0;
         }
-        a / (b + x - 1.0) * ((alpha + inputs.age) / (alpha + inputs.recency)).powf(r + x)
+        let odds = self.same_dropout.map_or(a / (b + x - 1.0), |dropout| dropout / (1.0 - dropout));
+        odds * ((alpha + inputs.age) / (alpha + inputs.recency)).powf(r + x)
     }
 
     pub fn p_alive(&self, buyer: &Buyer) -> f64 {
@@ -74,6 +80,15 @@ impl<'a> Models<'a> {
         let inputs = self.inputs(buyer);
         let x = inputs.frequency as f64;
         let (now, then) = (alpha + inputs.age, alpha + inputs.age + days / 7.0);
+        if let Some(dropout) = self.same_dropout {
+            let weeks = days / 7.0;
+            let of_the_living = if dropout == 0.0 {
+                (r + x) * weeks / now
+            } else {
+                (1.0 - (now / (now + dropout * weeks)).powf(r + x)) / dropout
+            };
+            return of_the_living / (1.0 + self.odds_of_dropout(&inputs));
+        }
         let tail = (now / then).powf(r + x) * hypergeometric(r + x, b + x, a + b + x - 1.0, 1.0 - now / then);
         (a + b + x - 1.0) / (a - 1.0) * (1.0 - tail) / (1.0 + self.odds_of_dropout(&inputs))
     }
@@ -172,6 +187,14 @@ pub fn clv_model(run: &Run) -> Expected {
         ("customers", (models.facts.buyers.len() as i64).into()),
         ("log_likelihood", Cell::Modelled(models.bgnbd_log_likelihood(models.bgnbd))),
     ]);
+    if models.same_dropout.is_some() {
+        for name in
+            of_bgnbd.into_iter().chain(errors.into_iter().take(4)).chain(["dropout_probability", "log_likelihood"])
+        {
+            bgnbd.insert(name, Cell::Any);
+        }
+        bgnbd.insert("is_boundary", true.into());
+    }
     let mut gamma_gamma = row("gamma_gamma", &of_gamma_gamma);
     gamma_gamma.extend([
         ("purchase_rate", Cell::Null),
@@ -187,7 +210,7 @@ pub fn clv_model(run: &Run) -> Expected {
 pub fn assert_maxima(run: &Run) {
     let models = Models::new(run);
     for step in [-1e-3, 1e-3] {
-        for index in 0..4 {
+        for index in if models.same_dropout.is_some() { 0..0 } else { 0..4 } {
             let mut moved = models.bgnbd;
             moved[index] *= 1.0 + step;
             let (best, other) = (models.bgnbd_log_likelihood(models.bgnbd), models.bgnbd_log_likelihood(moved));

@@ -61,7 +61,7 @@ pub fn stages(run: &Run) -> Expected {
     let mut seen: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
     let engaged = facts.interactions.iter().filter(|fact| fact.is_inbound || fact.is_positive);
     let engaged = engaged.map(|fact| (fact.customer.as_str(), fact.at));
-    let ordered = facts.buyers.iter().map(|(id, buyer)| (id.as_str(), buyer.last_ordered_at));
+    let ordered = facts.last_orders.iter().map(|(id, at)| (id.as_str(), *at));
     for (id, at) in engaged.chain(ordered) {
         let last = seen.entry(id).or_insert(at);
         *last = at.max(*last);
