@@ -101,7 +101,7 @@ fn a_selection_is_checked_against_tables_outside_of_it() {
     shop.lifecycle(&["run", "nightly", "-s", "marts.churn", "--as-of", &next.to_string()])
         .expect(0)
         .says(&["release 2"]);
-    let checks = "select status from ops.checks inner join ops.runs using (run_id)
+    let checks = "select checks.status from ops.checks inner join ops.runs using (run_id)
                   where release = 2 and check_name = 'customer_value.customer_id.relationships'";
     assert_eq!(shop.query(checks), ["passed"]);
     shop.night(next).expect(0);

@@ -1,6 +1,8 @@
 //! Two processes on one job, and a process that dies.
 
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use lifecycle::state::{LeaseOutcome, State};
@@ -33,6 +35,13 @@ fn a_job_that_is_being_run_is_left_alone() {
     shop.night(last_day()).expect(0).says(&["nothing to do"]);
 }
 
+/// Waits until a run has made a file, or is over.
+fn wait_until(child: &mut Child, sign: &Path) {
+    while !sign.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
 /// What a run has just done when it is killed, from its beginning to its end.
 const MOMENTS: [&str; 7] = [
     "landed/orders/_delta_log/00000000000000000000.json",
@@ -56,13 +65,8 @@ fn a_run_that_was_killed_at_any_moment_can_be_repeated() {
         let sign = shop.path("warehouse").join(moment);
         let mut child =
             shop.command(&["run", "nightly", "--as-of", &last_day().to_string(), "--quiet"]).spawn().unwrap();
-        while !sign.exists() && child.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
-        }
-        let more = Instant::now() + Duration::from_micros(random.random_range(0..5_000));
-        while Instant::now() < more {
-            std::thread::yield_now();
-        }
+        wait_until(&mut child, &sign);
+        std::thread::sleep(Duration::from_micros(random.random_range(0..5_000)));
         child.kill().unwrap();
         killed += u32::from(!child.wait().unwrap().success());
         // The dead owner's lock is free, so nobody has to wait for its lease.
@@ -89,4 +93,19 @@ fn exports_that_a_dead_process_did_not_write_are_written_by_the_next() {
     std::fs::remove_file(exports.join("churn.csv")).unwrap();
     shop.night(last_day()).expect(0);
     assert_eq!(std::fs::read(exports.join("churn.csv")).unwrap(), churn);
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_stops_and_leaves_nothing_half_done() {
+    let shop = Shop::before_first_night();
+    let mut child = shop.command(&["run", "nightly", "--as-of", &last_day().to_string(), "--quiet"]).spawn().unwrap();
+    wait_until(&mut child, &shop.path("warehouse/landed/orders/_delta_log/00000000000000000000.json"));
+    let asked = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(shop.release_numbers().is_empty());
+    assert_eq!(shop.query("select status from ops.runs"), ["interrupted"]);
+    shop.night(last_day()).expect(0);
+    assert_same(&shop.tables(), &after_first_night().tables());
+    assert_same(&shop.landed(), &after_first_night().landed());
 }
