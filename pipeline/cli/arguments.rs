@@ -232,9 +232,6 @@ pub struct BackfillRange {
     /// Which days of the range: those without a successful run, those whose last run failed, or all
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = BackfillOnly::Missing)]
     pub only: BackfillOnly,
-    /// How many days are prepared at once; they are published one after the other
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub parallel: u16,
     /// Print the days and stop
     #[arg(long)]
     pub dry_run: bool,

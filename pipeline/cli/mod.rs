@@ -1,6 +1,7 @@
 //! The command line: one file per command, one printer ([`output`]), one place for exit codes ([`failure`]).
 
 pub mod arguments;
+pub mod backfill;
 pub mod bars;
 pub mod batches;
 pub mod completions;
@@ -74,7 +75,7 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Tables(arguments) => context.interruptible(tables::execute(&arguments, context)).await,
         Command::Query(arguments) => context.interruptible(query::execute(&arguments, context)).await,
         Command::Rollback(arguments) => rollback::execute(&arguments, context).await,
-        Command::Backfill(_) => Err(Failure::usage("this command is not part of this build")),
+        Command::Backfill(arguments) => backfill::execute(&arguments, context).await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{CheckKind, Model, TableName};
 
-use super::references::{References, SqlMistake, find_word, references};
+use super::references::{References, SqlMistake, find_table, references};
 
 /// Models and what each reads.
 #[derive(Debug, Clone, Default)]
@@ -158,7 +158,7 @@ fn unknown_models(model: &Model, found: &References, models: &BTreeMap<TableName
     let leaves = ["landed", "seeds"];
     let mistake = |table: &TableName, message: String| GraphMistake {
         model: model.name.clone(),
-        mistake: SqlMistake { message, place: find_word(&model.sql, &table.table) },
+        mistake: SqlMistake { message, place: find_table(&model.sql, table) },
         hint: nearest(&table.to_string(), models.keys().map(ToString::to_string))
             .map(|name| format!("did you mean `{name}`?")),
     };
@@ -182,7 +182,7 @@ fn cycle_mistake(models: &BTreeMap<TableName, Model>, cycle: &[TableName]) -> Op
     let next = cycle.get(1).unwrap_or(first);
     let mut names: Vec<String> = cycle.iter().map(ToString::to_string).collect();
     names.push(first.to_string());
-    let place = models.get(first).and_then(|model| find_word(&model.sql, &next.table));
+    let place = models.get(first).and_then(|model| find_table(&model.sql, next));
     Some(GraphMistake {
         model: first.clone(),
         mistake: SqlMistake { message: format!("models read each other in a circle: {}", names.join(" -> ")), place },

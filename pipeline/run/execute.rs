@@ -114,7 +114,8 @@ async fn work(
 ) -> Result<Worked, RunError> {
     let prepared = prepare(project, surroundings, request).await?;
     if prepared.plan.has_nothing_to_do() {
-        done.tables = prepared.plan.models.iter().map(kept_report).collect();
+        let tables = prepared.plan.models.iter().filter(|step| !matches!(step.action, Action::View | Action::Empty));
+        done.tables = tables.map(kept_report).collect();
         // A process may have died between a release and its exports.
         if let Some(release) = &prepared.current {
             let warehouse = warehouse(project, &surroundings.stores);
@@ -285,25 +286,11 @@ async fn record(
         Ok((_, None)) => (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None),
         Err(error @ RunError::Checks(_)) => (RunOutcome::ChecksFailed, Some(error.to_string()), None),
         Err(error @ RunError::Interrupted) => (RunOutcome::Interrupted, Some(error.to_string()), None),
-        Err(error) => (RunOutcome::Failed, Some(chain(error)), None),
+        Err(error) => (RunOutcome::Failed, Some(super::error::chain(error)), None),
     };
     let finish = RunFinish { outcome: run_outcome, finished_at: (surroundings.clock)(), message, release };
     state.finish_run(run_id, &finish).await?;
     Ok(())
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 fn table_record(table: &TableReport) -> TableRecord {

@@ -9,6 +9,7 @@
 //! The plan is made twice by the same pure function: with objects waiting, and, when they have landed, with the days
 //! that they really touched.
 
+mod backfill;
 mod build;
 mod error;
 mod execute;
@@ -19,6 +20,7 @@ mod release;
 mod validate;
 mod view;
 
+pub use backfill::{DayChoice, DayListener, choose_days, create_backfill, run_backfill};
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
 pub use prepare::{Prepared, prepare};

@@ -54,7 +54,7 @@ pub(super) fn graph(project: &Project) -> Result<Graph, Problems> {
         .map_err(|mistakes| Problems(mistakes.iter().map(|mistake| graph_problem(project, mistake)).collect()))
 }
 
-fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {
+pub(super) fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {
     let file = project.models.get(&mistake.model).map(|model| model.sql_file.clone()).unwrap_or_default();
     let text = project.models.get(&mistake.model).map(|model| model.sql.as_str()).unwrap_or_default();
     let mut problem = Problem::new(file, mistake.mistake.message.clone());
@@ -73,7 +73,7 @@ fn select(project: &Project, graph: &Graph, job: &Job, request: &RunRequest) -> 
     if request.select.is_empty() {
         return Ok(of_job);
     }
-    let built: BTreeSet<TableName> = graph.with_upstream(&of_job).into_iter().collect();
+    let built: BTreeSet<TableName> = graph.with_upstream_and_checks(&of_job).into_iter().collect();
     let asked = select_models(project, &request.select, &GraphView(graph)).map_err(RunError::Selector)?;
     match asked.iter().find(|model| !built.contains(*model)) {
         Some(model) => Err(RunError::NotOfJob { job: job.name.clone(), model: model.to_string() }),
@@ -167,7 +167,7 @@ fn needed_sources(graph: &Graph, job: &Job, selected: &[TableName], is_selection
         return job.sources.clone();
     }
     let read: BTreeSet<String> = graph
-        .with_upstream(selected)
+        .with_upstream_and_checks(selected)
         .iter()
         .flat_map(|model| graph.upstream(model))
         .filter(|table| table.schema == "landed")

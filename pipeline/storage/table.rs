@@ -66,16 +66,8 @@ pub struct Change {
 }
 
 impl Table {
-    /// Addresses a table; nothing is read or written, but for a local table's folder, which is made.
+    /// Addresses a table; nothing is read or written.
     pub fn open(stores: &Stores, url: &Url) -> Result<Self, StorageError> {
-        if url.scheme() == "file"
-            && let Ok(folder) = url.to_file_path()
-        {
-            std::fs::create_dir_all(&folder).map_err(|source| StorageError::Store {
-                location: url.to_string(),
-                source: object_store::Error::Generic { store: "local", source: Box::new(source) },
-            })?;
-        }
         let (root, path) = stores.open(url)?;
         let store: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(root.clone(), path.clone()));
         let log_store = default_logstore(store.clone(), root, url, &StorageConfig::default());
@@ -173,6 +165,10 @@ impl Table {
         change: Change,
         commit_id: &str,
     ) -> Result<u64, DeltaTableError> {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "removed files are kept from the moment of the commit, by the clock"
+        )]
         let now = chrono::Utc::now().timestamp_millis();
         let mut actions = Vec::with_capacity(change.add.len() + change.remove.len() + 3);
         if base.is_none() {

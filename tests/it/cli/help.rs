@@ -230,8 +230,6 @@ fn backfill() {
           --to <DAY>      The last day
           --only <WHICH>  Which days of the range: those without a successful run, those whose last run
                           failed, or all [default: missing] [possible values: missing, failed, all]
-          --parallel <N>  How many days are prepared at once; they are published one after the other
-                          [default: 1]
           --dry-run       Print the days and stop
       -h, --help          Print help
 
