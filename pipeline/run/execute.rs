@@ -17,7 +17,7 @@ use crate::transform::{Bindings, Workspace};
 use super::build::{Builder, BuiltTable, landed_tables, sweep};
 use super::landing::land_source;
 use super::lease::HeldLease;
-use super::prepare::{Prepared, find_job, plan_after_landing, prepare};
+use super::prepare::{Prepared, check_request, find_job, plan_after_landing, prepare};
 use super::release::{Publication, export, publish};
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
@@ -66,7 +66,7 @@ pub async fn run_job(
     request: &RunRequest,
 ) -> Result<RunReport, RunError> {
     let started = Instant::now();
-    find_job(project, &request.job)?;
+    check_request(project, request)?;
     let lease = HeldLease::take(state, &request.job, &surroundings.clock).await?;
     let run_id = Uuid::now_v7().to_string();
     let start = RunStart {

@@ -82,6 +82,14 @@ fn select(project: &Project, graph: &Graph, job: &Job, request: &RunRequest) -> 
     }
 }
 
+/// Refuses a request that cannot be meant, before anything is locked, recorded or read.
+pub(super) fn check_request(project: &Project, request: &RunRequest) -> Result<(), RunError> {
+    let job = find_job(project, &request.job)?;
+    parameters(job, &request.variables)?;
+    let graph = graph(project).map_err(RunError::Problems)?;
+    select(project, &graph, job, request).map(|_| ())
+}
+
 /// Prepares a run: what `plan` prints and `run` executes.
 pub async fn prepare(
     project: &Project,

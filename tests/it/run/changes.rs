@@ -93,3 +93,19 @@ fn the_next_night_continues_as_if_everything_had_been_there() {
     assert_same(&shop.tables(), &anew.tables());
     shop.night(next).expect(0).says(&["nothing to do"]);
 }
+
+#[test]
+fn a_selection_is_checked_against_tables_outside_of_it() {
+    let shop = Shop::after_first_night();
+    let next = last_day() + Days::new(1);
+    shop.lifecycle(&["run", "nightly", "-s", "marts.churn", "--as-of", &next.to_string()])
+        .expect(0)
+        .says(&["release 2"]);
+    let checks = "select checks.status from ops.checks inner join ops.runs using (run_id)
+                  where release = 2 and check_name = 'customer_value.customer_id.relationships'";
+    assert_eq!(shop.query(checks), ["passed"]);
+    shop.night(next).expect(0);
+    let anew = shop.anew();
+    anew.night(next).expect(0);
+    assert_same(&shop.tables(), &anew.tables());
+}

@@ -16,8 +16,10 @@ use std::sync::{Arc, OnceLock};
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{Days, NaiveDate, Utc};
+use futures::TryStreamExt;
 use lifecycle::config::{Project, load_project};
 use lifecycle::demo::{DemoSettings, DemoSummary, generate};
+use lifecycle::land::{RejectedFilter, rejected_rows};
 use lifecycle::run::{Surroundings, open_release};
 use lifecycle::storage::{Release, Stores};
 use tempfile::TempDir;
@@ -163,6 +165,7 @@ impl Shop {
         for name in ["COLUMNS", "NO_COLOR", "TERM", "RUST_LOG", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
+        command.env("RUST_BACKTRACE", "0");
         command
     }
 
@@ -228,17 +231,24 @@ impl Shop {
         self.read(release, &names.map(|name| (name.clone(), format!("select * from {name}"))).collect())
     }
 
-    /// The landed rows of all sources without where they came from, and the rejected ones.
+    /// The landed rows of all sources, and the rejected ones.
     pub fn landed(&self) -> BTreeMap<String, Rows> {
-        let names: Vec<String> =
-            self.project().jobs["nightly"].sources.iter().map(|source| source.name.clone()).collect();
-        let queries = names.iter().map(|name| (name.clone(), format!("select * from landed.{name}")));
+        let project = self.project();
+        let sources = &project.jobs["nightly"].sources;
+        let queries =
+            sources.iter().map(|source| (source.name.clone(), format!("select * from landed.{}", source.name)));
         let mut rows = self.read(None, &queries.collect());
-        for name in names {
-            let rejected = self.lifecycle(&["rejected", &name, "-n", "100000", "-o", "csv"]).expect(0).stdout;
-            let mut rejected: Rows = rejected.lines().map(str::to_owned).collect();
+        let warehouse = lifecycle::run::warehouse(&project, &self.surroundings().stores);
+        for source in sources {
+            let mut rejected: Rows = wait_for(async {
+                let table = warehouse.table("landed", &source.name).unwrap();
+                let snapshot = table.snapshot().await.unwrap().unwrap();
+                let rows = rejected_rows(&table, &snapshot, source, &RejectedFilter::default()).await.unwrap();
+                rows.map_ok(|row| format!("{} {} {} {}", row.object, row.line, row.reason, row.raw)).try_collect().await
+            })
+            .unwrap();
             rejected.sort();
-            rows.insert(format!("rejected {name}"), rejected);
+            rows.insert(format!("rejected {}", source.name), rejected);
         }
         rows
     }
@@ -292,7 +302,7 @@ impl Shop {
             let (table, _) = name.split_once("/_delta_log").unwrap();
             for line in std::fs::read_to_string(self.path("warehouse").join(&name)).unwrap().lines() {
                 let action: serde_json::Value = serde_json::from_str(line).unwrap();
-                if let Some(path) = action["add"]["path"].as_str() {
+                if let Some(path) = action["add"]["path"].as_str().filter(|_| !table.starts_with("landed/")) {
                     committed.insert(format!("{table}/{}", path.replace("%3D", "=")));
                 }
             }
