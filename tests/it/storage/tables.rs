@@ -92,10 +92,8 @@ async fn of_two_that_make_a_table_exactly_one_wins() {
     let folder = tempfile::tempdir().unwrap();
     let table = table(&folder);
     let (left, right) = (write(&table, &[1]).await, write(&table, &[2]).await);
-    let outcomes = [
-        table.commit(None, change(left, Vec::new())).await,
-        table.commit(None, change(right, Vec::new())).await,
-    ];
+    let outcomes =
+        [table.commit(None, change(left, Vec::new())).await, table.commit(None, change(right, Vec::new())).await];
     assert!(outcomes[0].is_ok());
     assert!(matches!(outcomes[1], Err(StorageError::Conflict { .. })), "{:?}", outcomes[1]);
     let newest = table.snapshot().await.unwrap().unwrap();
