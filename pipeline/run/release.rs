@@ -155,8 +155,8 @@ pub async fn rollback_job(
     job: &str,
     number: Option<u64>,
 ) -> Result<Release, RunError> {
-    super::prepare::find_job(project, job)?;
-    let lease = HeldLease::take(state, job, &surroundings.clock).await?;
+    let job = super::prepare::find_job(project, job)?;
+    let lease = HeldLease::take(state, &job.name, &surroundings.clock).await?;
     let outcome = roll_back(project, surroundings, &lease, job, number).await;
     lease.give_back().await?;
     outcome
@@ -166,14 +166,39 @@ async fn roll_back(
     project: &Project,
     surroundings: &Surroundings,
     lease: &HeldLease,
-    job: &str,
+    job: &Job,
     number: Option<u64>,
 ) -> Result<Release, RunError> {
     let warehouse = warehouse(project, &surroundings.stores);
-    let current =
-        warehouse.current_release(job).await?.ok_or_else(|| RunError::NothingPublished { job: job.to_owned() })?;
+    let current = warehouse
+        .current_release(&job.name)
+        .await?
+        .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
     lease.require().await?;
     let run_id = Uuid::now_v7().to_string();
-    Ok(rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?)
+    let release = rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
+    export_release(&warehouse, job, &release).await?;
+    Ok(release)
+}
+
+/// Exports every mart of a release again, as it stands in it. Snapshots of history have no exports.
+async fn export_release(warehouse: &Warehouse, job: &Job, release: &Release) -> Result<(), RunError> {
+    for (name, released) in &release.tables {
+        let Some(("marts", mart)) = name.split_once('.') else { continue };
+        if mart.ends_with("_history") {
+            continue;
+        }
+        let table = warehouse.table("marts", mart)?;
+        let snapshot = table.snapshot_at(released.version).await?;
+        let request = ExportRequest {
+            job: &job.name,
+            name: mart,
+            table: &table,
+            schema: &snapshot.schema,
+            files: &snapshot.files,
+        };
+        write_exports(warehouse, &request, &job.exports).await?;
+    }
+    Ok(())
 }
