@@ -68,9 +68,7 @@ fn day_of(file: &DataFile) -> Option<NaiveDate> {
 /// The days that a history keeps of those that it has.
 fn kept_days(days: BTreeSet<NaiveDate>, keeps: History) -> BTreeSet<NaiveDate> {
     let newest = days.last().copied();
-    days.into_iter()
-        .filter(|day| keeps != History::None && (Some(*day) == newest || keeps.keeps_past(*day)))
-        .collect()
+    days.into_iter().filter(|day| keeps != History::None && (Some(*day) == newest || keeps.keeps_past(*day))).collect()
 }
 
 fn history_schema(schema: &SchemaRef) -> SchemaRef {

@@ -36,17 +36,16 @@ pub(super) fn shared_tables(project: &Project, graph: &Graph) -> Vec<Problem> {
 fn built_by(project: &Project, graph: &Graph, job: &Job) -> (BTreeSet<TableName>, Vec<TableName>) {
     // A selector that matches nothing has been reported.
     let selected = select_models(project, &job.models, &GraphView(graph)).unwrap_or_default();
-    let is_table = |name: &TableName| {
-        project.models.get(name).is_some_and(|model| model.materialized != Materialization::View)
-    };
+    let is_table =
+        |name: &TableName| project.models.get(name).is_some_and(|model| model.materialized != Materialization::View);
     let built = graph.with_upstream_and_checks(&selected).into_iter().filter(is_table).collect();
     (selected.into_iter().collect(), built)
 }
 
 fn problem(project: &Project, job: &Job, owner: &str, table: &TableName) -> Problem {
     let message = format!("`{table}` is written by two jobs: `{owner}` and this one, which needs it");
-    let problem = Problem::new(&job.file, message)
-        .hint(format!("give both jobs' models to one job, or make `{table}` a view"));
+    let problem =
+        Problem::new(&job.file, message).hint(format!("give both jobs' models to one job, or make `{table}` a view"));
     let text = std::fs::read_to_string(project.root.join(&job.file)).unwrap_or_default();
     match text.lines().position(|line| line.starts_with("models:")) {
         Some(line) => problem.at(line + 1, 1, &text),
