@@ -1,5 +1,7 @@
 //! Lists the standard SQL models, so that the binary holds them and `lifecycle init` can write them out.
 
+#![allow(clippy::print_stdout, reason = "a build script talks to cargo on stdout")]
+
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,6 @@
 //! The layers in reading order, from the top floor to the ground. A module imports only from floors below it.
 
 pub mod cli;
-pub mod schedule;
 
 pub mod run;
 

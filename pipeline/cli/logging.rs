@@ -65,6 +65,7 @@ where
 }
 
 /// Now, as logs write it.
+#[allow(clippy::disallowed_methods, reason = "a log line tells when it was written, whatever the business's clock")]
 pub(super) fn timestamp() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks everything to stop cleanly, the second stops at once.
 
+#![allow(clippy::disallowed_methods, reason = "a second signal ends the process: the one place that does")]
+
 use super::ExitCode;
 use super::output::Output;
 use crate::interrupt::Interrupter;

@@ -16,6 +16,7 @@ use crate::storage::Stores;
 const LISTED: usize = 10;
 
 /// Stores, clock, progress and interrupt for one command.
+#[allow(clippy::disallowed_methods, reason = "the clock of all runs")]
 pub fn surroundings(context: &Context, project: &Project) -> Surroundings {
     Surroundings {
         stores: Stores::new(&project.environment.storage),

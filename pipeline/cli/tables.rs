@@ -13,25 +13,36 @@ use super::{ExitCode, Failure};
 use crate::config::TableName;
 use crate::run::warehouse;
 
+/// One published table.
+struct Row {
+    table: String,
+    rows: u64,
+    version: u64,
+    release: u64,
+    as_of: String,
+    location: String,
+    description: String,
+}
+
 /// Lists the tables of every job's current release.
 pub async fn execute(arguments: &TablesArguments, context: &Context) -> Result<ExitCode, Failure> {
     let project = context.load_project()?;
     let surroundings = surroundings(context, &project);
     let warehouse = warehouse(&project, &surroundings.stores);
-    let mut rows: Vec<(String, u64, u64, u64, String, String, String)> = Vec::new();
+    let mut rows = Vec::new();
     for job in project.jobs.keys() {
         let Some(release) = warehouse.current_release(job).await? else { continue };
         for (name, table) in release.tables.iter().filter(|(name, _)| name.starts_with("marts.")) {
             let location = crate::storage::join(warehouse.root(), &name.replace('.', "/"));
-            rows.push((
-                name.clone(),
-                table.rows,
-                table.version,
-                release.number,
-                release.as_of.to_string(),
-                location.to_string(),
-                description(&project, name),
-            ));
+            rows.push(Row {
+                table: name.clone(),
+                rows: table.rows,
+                version: table.version,
+                release: release.number,
+                as_of: release.as_of.to_string(),
+                location: location.to_string(),
+                description: description(&project, name),
+            });
         }
     }
     if rows.is_empty() {
@@ -46,20 +57,18 @@ pub async fn execute(arguments: &TablesArguments, context: &Context) -> Result<E
         Field::new("location", DataType::Utf8, false),
         Field::new("description", DataType::Utf8, false),
     ]));
-    let text = |column: fn(&(String, u64, u64, u64, String, String, String)) -> &String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(rows.iter().map(column)))
-    };
-    let number = |column: fn(&(String, u64, u64, u64, String, String, String)) -> u64| -> ArrayRef {
-        Arc::new(UInt64Array::from_iter_values(rows.iter().map(column)))
-    };
+    let text =
+        |column: fn(&Row) -> &String| -> ArrayRef { Arc::new(StringArray::from_iter_values(rows.iter().map(column))) };
+    let number =
+        |column: fn(&Row) -> u64| -> ArrayRef { Arc::new(UInt64Array::from_iter_values(rows.iter().map(column))) };
     let columns = vec![
-        text(|row| &row.0),
-        number(|row| row.1),
-        number(|row| row.2),
-        number(|row| row.3),
-        text(|row| &row.4),
-        text(|row| &row.5),
-        text(|row| &row.6),
+        text(|row| &row.table),
+        number(|row| row.rows),
+        number(|row| row.version),
+        number(|row| row.release),
+        text(|row| &row.as_of),
+        text(|row| &row.location),
+        text(|row| &row.description),
     ];
     let failed = |error: arrow::error::ArrowError| Failure::failed(&error);
     let batch = RecordBatch::try_new(schema, columns).map_err(failed)?;

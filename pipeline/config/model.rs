@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use chrono::Datelike;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -111,6 +113,17 @@ pub enum History {
     Monthly,
     /// Every day's.
     Daily,
+}
+
+impl History {
+    /// Whether the rows of a day are kept when a newer day has come.
+    pub fn keeps_past(self, day: chrono::NaiveDate) -> bool {
+        match self {
+            History::None => false,
+            History::Monthly => day.succ_opt().is_none_or(|next| next.month() != day.month()),
+            History::Daily => true,
+        }
+    }
 }
 
 /// A query for bad rows.

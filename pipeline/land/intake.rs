@@ -35,14 +35,14 @@ pub(crate) struct Intake {
 }
 
 /// Writes rejected rows, a few megabytes at a time.
-struct RejectedSink<'t> {
-    writer: KindWriter<'t>,
+struct RejectedSink {
+    writer: KindWriter,
     buffer: Vec<(Arc<str>, Rejected)>,
     bytes: usize,
 }
 
-impl<'t> RejectedSink<'t> {
-    fn new(table: &'t Table) -> Self {
+impl RejectedSink {
+    fn new(table: &Table) -> Self {
         Self { writer: KindWriter::new(table, layout::rejected_schema()), buffer: Vec::new(), bytes: 0 }
     }
 

@@ -38,13 +38,13 @@ const CONVERTED: &str = " converted";
 pub struct Sizes {
     pub read: ReadSizes,
     pub keys: KeySizes,
-    /// Bytes of rows that are gathered before they are written as a file.
+    /// Bytes of rows that are gathered and sorted before they are written. A file holds several such runs, one after the other.
     pub buffer_bytes: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { read: ReadSizes::default(), keys: KeySizes::default(), buffer_bytes: 64 << 20 }
+        Self { read: ReadSizes::default(), keys: KeySizes::default(), buffer_bytes: 16 << 20 }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Lands raw objects: from files as a company's systems drop them to typed rows in a Delta table, none lost, none twice.
 //!
-//! [`land`] lists a source's objects ([`discover`]), compares them with what has been landed ([`diff`]), reads new and
-//! changed ones ([`read`]) under the source's contract ([`contract`]), writes rows sorted by day ([`sink`]), takes out what
-//! replaced objects brought before ([`replace`]), settles the newest version of each key ([`newest`]), merges small
-//! files ([`merge`]), and makes one commit of it all. A reader sees the table before that commit or after it.
+//! [`land()`] lists a source's objects (`discover`), compares them with what has been landed (`diff`), reads new and changed
+//! ones (`read`) under the source's contract (`contract`), writes rows sorted by day (`sink`), takes out what replaced
+//! objects brought before (`replace`), settles the newest version of each key (`newest`), merges small files (`merge`), and
+//! makes one commit of it all. A reader sees the table before that commit or after it.
 
 mod contract;
 mod diff;

@@ -29,7 +29,7 @@ pub struct KeySizes {
 
 impl Default for KeySizes {
     fn default() -> Self {
-        Self { hashes: 8_000_000, rows: 400_000 }
+        Self { hashes: 2_000_000, rows: 200_000 }
     }
 }
 
@@ -294,7 +294,7 @@ async fn rewrite_without(
     table: &Table,
     files: &[DataFile],
     restored: &HashSet<(String, i64)>,
-    writer: &mut KindWriter<'_>,
+    writer: &mut KindWriter,
     settled: &mut Settled,
 ) -> Result<(), SinkError> {
     if restored.is_empty() {

@@ -1,4 +1,4 @@
-//! Gathers landed rows in a bounded buffer and writes them as files sorted by day.
+//! Gathers landed rows in a bounded buffer and writes them in runs sorted by day.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,8 +47,10 @@ pub(crate) struct RowSink {
     buffer: Vec<Part>,
     buffered_bytes: usize,
     buffer_limit: usize,
+    /// The open file, unless it is being written to.
+    writer: Option<KindWriter>,
     /// The buffer before, while it is written: one at a time.
-    writing: JoinSet<Result<Vec<DataFile>, SinkError>>,
+    writing: JoinSet<Result<KindWriter, SinkError>>,
     files: Vec<DataFile>,
     /// Days since 1970 of all rows.
     days: BTreeSet<i32>,
@@ -71,6 +73,7 @@ impl RowSink {
             buffer: Vec::new(),
             buffered_bytes: 0,
             buffer_limit,
+            writer: None,
             writing: JoinSet::new(),
             files: Vec::new(),
             days: BTreeSet::new(),
@@ -107,14 +110,27 @@ impl RowSink {
         let added = added_names(&self.contract, &parts);
         self.added.extend(added.iter().cloned());
         let schema = layout::row_schema(&self.contract, &added);
-        let table = self.table.clone();
-        self.writing.spawn(async move { write(&table, schema, parts).await });
+        let writer = match self.writer.take() {
+            Some(writer) if *writer.schema() == schema => writer,
+            other => {
+                self.finish_file(other).await?;
+                KindWriter::new(&self.table, schema)
+            }
+        };
+        self.writing.spawn(async move { write(writer, parts).await });
         Ok(())
     }
 
     async fn finish_writing(&mut self) -> Result<(), SinkError> {
         while let Some(outcome) = self.writing.join_next().await {
-            self.files.extend(outcome.map_err(|_| SinkError::Stopped)??);
+            self.writer = Some(outcome.map_err(|_| SinkError::Stopped)??);
+        }
+        Ok(())
+    }
+
+    async fn finish_file(&mut self, writer: Option<KindWriter>) -> Result<(), SinkError> {
+        if let Some(writer) = writer {
+            self.files.extend(writer.close().await?);
         }
         Ok(())
     }
@@ -122,6 +138,8 @@ impl RowSink {
     pub async fn close(mut self) -> Result<Written, SinkError> {
         self.flush().await?;
         self.finish_writing().await?;
+        let writer = self.writer.take();
+        self.finish_file(writer).await?;
         Ok(Written { files: self.files, days: self.days, added: self.added })
     }
 }
@@ -138,8 +156,8 @@ fn added_names(contract: &Contract, parts: &[Part]) -> Vec<String> {
 }
 
 /// Writes parts as one run, sorted by day; rows of a day keep the order in which they came.
-async fn write(table: &Table, schema: SchemaRef, parts: Vec<Part>) -> Result<Vec<DataFile>, SinkError> {
-    let mut writer = KindWriter::new(table, schema.clone());
+async fn write(mut writer: KindWriter, parts: Vec<Part>) -> Result<KindWriter, SinkError> {
+    let schema = writer.schema().clone();
     let parts = parts.into_iter().map(|part| align(&schema, part)).collect::<Result<Vec<_>, _>>()?;
     let mut order: Vec<(i32, u32, u32)> = Vec::with_capacity(parts.iter().map(|part| part.batch.num_rows()).sum());
     for (index, part) in parts.iter().enumerate() {
@@ -154,7 +172,7 @@ async fn write(table: &Table, schema: SchemaRef, parts: Vec<Part>) -> Result<Vec
         let batch = gather(&schema, &parts, slice)?;
         writer.write(&batch).await?;
     }
-    Ok(writer.close().await?)
+    Ok(writer)
 }
 
 /// Brings a part's columns into the order of the file; the three that are the same for all its rows come later.

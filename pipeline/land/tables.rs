@@ -18,15 +18,15 @@ use super::read::Rejected;
 use crate::storage::{DataFile, FileWriter, StorageError, Table};
 
 /// Writes files of one kind; nothing is created before the first batch.
-pub(crate) struct KindWriter<'t> {
-    table: &'t Table,
+pub(crate) struct KindWriter {
+    table: Table,
     schema: SchemaRef,
     writer: Option<FileWriter>,
 }
 
-impl<'t> KindWriter<'t> {
-    pub fn new(table: &'t Table, schema: SchemaRef) -> Self {
-        Self { table, schema, writer: None }
+impl KindWriter {
+    pub fn new(table: &Table, schema: SchemaRef) -> Self {
+        Self { table: table.clone(), schema, writer: None }
     }
 
     pub fn schema(&self) -> &SchemaRef {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{CheckKind, Model, TableName};
 
-use super::references::{References, SqlMistake, find_word, references};
+use super::references::{References, SqlMistake, find_table, references};
 
 /// Models and what each reads.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     references: BTreeMap<TableName, References>,
-    /// The models that a model's checks compare it with.
-    compared: BTreeMap<TableName, BTreeSet<TableName>>,
+    /// Other tables that a model's checks read.
+    checks: BTreeMap<TableName, BTreeSet<TableName>>,
     /// Models so that each stands after all that it reads.
     order: Vec<TableName>,
 }
@@ -41,8 +41,8 @@ impl Graph {
                 Err(mistake) => mistakes.push(GraphMistake { model: name.clone(), mistake, hint: None }),
             }
         }
-        let compared = models.iter().map(|(name, model)| (name.clone(), compared_with(model))).collect();
-        let mut graph = Self { references: all, compared, order: Vec::new() };
+        let checks = models.iter().map(|(name, model)| (name.clone(), check_inputs(model))).collect();
+        let mut graph = Self { references: all, checks, order: Vec::new() };
         match graph.sort() {
             Ok(order) => graph.order = order,
             Err(cycle) => mistakes.extend(cycle_mistake(models, &cycle)),
@@ -70,28 +70,35 @@ impl Graph {
         self.references.iter().filter(|(_, found)| reads(found)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// These models and all models that they need, for their rows or their checks; each after what it reads.
+    /// These models and all models that they need, each after what it reads.
     pub fn with_upstream(&self, wanted: &[TableName]) -> Vec<TableName> {
-        self.closure(wanted, true)
-    }
-
-    /// These models and all models that their rows come from; each after what it reads.
-    pub fn with_inputs(&self, wanted: &[TableName]) -> Vec<TableName> {
-        self.closure(wanted, false)
-    }
-
-    fn closure(&self, wanted: &[TableName], with_checks: bool) -> Vec<TableName> {
         let mut needed: BTreeSet<TableName> = BTreeSet::new();
         let mut open: Vec<TableName> = wanted.to_vec();
         while let Some(model) = open.pop() {
             if self.references.contains_key(&model) && needed.insert(model.clone()) {
                 open.extend(self.upstream(&model));
-                if with_checks {
-                    open.extend(self.compared.get(&model).into_iter().flatten().cloned());
-                }
             }
         }
         self.order.iter().filter(|model| needed.contains(model)).cloned().collect()
+    }
+
+    /// Other tables that a model's checks read: they must be there when the model has been built.
+    pub fn check_inputs(&self, model: &TableName) -> impl Iterator<Item = &TableName> {
+        self.checks.get(model).into_iter().flatten()
+    }
+
+    /// [`Graph::with_upstream`], and all models that the checks of these need.
+    pub fn with_upstream_and_checks(&self, wanted: &[TableName]) -> Vec<TableName> {
+        let mut all = self.with_upstream(wanted);
+        loop {
+            let mut more = all.clone();
+            more.extend(all.iter().flat_map(|model| self.check_inputs(model)).cloned());
+            let next = self.with_upstream(&more);
+            if next.len() == all.len() {
+                return all;
+            }
+            all = next;
+        }
     }
 
     /// Depth-first, in the order of names; a cycle is returned as the names along it.
@@ -130,18 +137,19 @@ impl Graph {
     }
 }
 
-/// The tables that a model's checks name. What is wrong with a check's SQL is said when the checks are validated.
-fn compared_with(model: &Model) -> BTreeSet<TableName> {
+fn check_inputs(model: &Model) -> BTreeSet<TableName> {
     let mut tables = BTreeSet::new();
     for check in &model.checks {
         match &check.kind {
             CheckKind::Relationship { to, .. } => {
                 tables.insert(to.clone());
             }
+            // A query that cannot be read is reported when it is planned.
             CheckKind::Query(sql) => tables.extend(references(sql).map(|found| found.tables).unwrap_or_default()),
             CheckKind::Unique(_) | CheckKind::NotNull(_) | CheckKind::AcceptedValues { .. } => {}
         }
     }
+    tables.remove(&model.name);
     tables
 }
 
@@ -150,7 +158,7 @@ fn unknown_models(model: &Model, found: &References, models: &BTreeMap<TableName
     let leaves = ["landed", "seeds"];
     let mistake = |table: &TableName, message: String| GraphMistake {
         model: model.name.clone(),
-        mistake: SqlMistake { message, place: find_word(&model.sql, &table.table) },
+        mistake: SqlMistake { message, place: find_table(&model.sql, table) },
         hint: nearest(&table.to_string(), models.keys().map(ToString::to_string))
             .map(|name| format!("did you mean `{name}`?")),
     };
@@ -174,7 +182,7 @@ fn cycle_mistake(models: &BTreeMap<TableName, Model>, cycle: &[TableName]) -> Op
     let next = cycle.get(1).unwrap_or(first);
     let mut names: Vec<String> = cycle.iter().map(ToString::to_string).collect();
     names.push(first.to_string());
-    let place = models.get(first).and_then(|model| find_word(&model.sql, &next.table));
+    let place = models.get(first).and_then(|model| find_table(&model.sql, next));
     Some(GraphMistake {
         model: first.clone(),
         mistake: SqlMistake { message: format!("models read each other in a circle: {}", names.join(" -> ")), place },

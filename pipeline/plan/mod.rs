@@ -7,7 +7,5 @@ mod run_plan;
 
 pub use fingerprint::{Fingerprint, SourceVersion, fingerprints};
 pub use graph::{Graph, GraphMistake, nearest};
-pub use references::{References, SqlMistake, find_word, references};
-pub use run_plan::{
-    Action, ModelStep, PlanInputs, RunPlan, SourceState, SourceStep, Touched, days_in_words, is_month_end, plan_run,
-};
+pub use references::{References, SqlMistake, find_table, find_word, references};
+pub use run_plan::{Action, ModelStep, PlanInputs, RunPlan, SourceState, SourceStep, Touched, days_in_words, plan_run};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 
 use crate::config::{History, Materialization, Model, Project, TableName};
 use crate::storage::Release;
@@ -135,7 +135,7 @@ pub fn plan_run(inputs: &PlanInputs<'_>) -> RunPlan {
     let wanted: Vec<TableName> =
         inputs.selected.iter().filter(|name| is_wanted(inputs, name, is_current, &prints)).cloned().collect();
     let mut models = Vec::new();
-    for name in inputs.graph.with_upstream(&wanted) {
+    for name in inputs.graph.with_upstream_and_checks(&wanted) {
         if let (Some(model), Some(fingerprint)) = (inputs.project.models.get(&name), prints.get(&name)) {
             models.push(model_step(inputs, model, fingerprint, is_current));
         }
@@ -154,22 +154,8 @@ fn is_wanted(
 ) -> bool {
     let Some(model) = inputs.project.models.get(name) else { return false };
     is_current
-        || keeps_history_of(model.history, inputs.as_of)
+        || model.history.keeps_past(inputs.as_of)
         || prints.get(name).is_some_and(|print| !print.depends_on_as_of)
-}
-
-/// Whether a history keeps the rows of a day that is not the newest.
-fn keeps_history_of(history: History, as_of: NaiveDate) -> bool {
-    match history {
-        History::None => false,
-        History::Daily => true,
-        History::Monthly => is_month_end(as_of),
-    }
-}
-
-/// Whether a day is the last of its month.
-pub fn is_month_end(day: NaiveDate) -> bool {
-    day.succ_opt().is_none_or(|next| next.month() != day.month())
 }
 
 fn source_step(name: &str, state: &SourceState) -> SourceStep {
@@ -189,7 +175,7 @@ fn model_step(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint,
     let writes_history = is_table
         && model.history != History::None
         && action.is_build()
-        && (is_current || keeps_history_of(model.history, inputs.as_of));
+        && (is_current || model.history.keeps_past(inputs.as_of));
     ModelStep { model: model.name.clone(), action, reason, publishes, writes_history, fingerprint: fingerprint.clone() }
 }
 
@@ -279,11 +265,16 @@ fn drop_unneeded_builds(inputs: &PlanInputs<'_>, models: &mut Vec<ModelStep>, is
     if is_current {
         return;
     }
+    let is_goal = |step: &&ModelStep| step.writes_history || (step.publishes && step.action.is_build());
+    let mut open: Vec<TableName> = models.iter().filter(is_goal).map(|step| step.model.clone()).collect();
     let mut needed: BTreeSet<TableName> = BTreeSet::new();
-    for step in models.iter().rev() {
-        let is_goal = step.writes_history || (step.publishes && step.action.is_build());
-        if is_goal {
-            needed.extend(inputs.graph.with_upstream(std::slice::from_ref(&step.model)));
+    while let Some(name) = open.pop() {
+        let Some(step) = models.iter().find(|step| step.model == name) else { continue };
+        if needed.insert(name) {
+            open.extend(inputs.graph.upstream(&step.model));
+            if step.action.is_build() {
+                open.extend(inputs.graph.check_inputs(&step.model).cloned());
+            }
         }
     }
     models.retain(|step| needed.contains(&step.model));

@@ -9,8 +9,11 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tokio::io::AsyncWriteExt;
 
+use object_store::{ObjectStoreExt, PutPayload};
+use serde::{Deserialize, Serialize};
+
 use crate::config::ExportFormat;
-use crate::storage::{DataFile, Table, Warehouse};
+use crate::storage::{DataFile, StorageError, Table, Warehouse};
 
 use super::PublishError;
 
@@ -32,11 +35,7 @@ pub async fn write_exports(
     formats: &[ExportFormat],
 ) -> Result<(), PublishError> {
     for format in formats {
-        let ending = match format {
-            ExportFormat::Parquet => "parquet",
-            ExportFormat::Csv => "csv",
-        };
-        let file = format!("{}.{ending}", request.name);
+        let file = format!("{}.{}", request.name, ending(*format));
         let outcome = match format {
             ExportFormat::Parquet => write_parquet(warehouse, request, &file).await,
             ExportFormat::Csv => write_csv(warehouse, request, &file).await,
@@ -44,6 +43,52 @@ pub async fn write_exports(
         outcome.map_err(|source| PublishError::Export { file, source })?;
     }
     Ok(())
+}
+
+/// Which release a job's exports are of: `exports/<job>/release.json`, written when all of them are.
+///
+/// A process that dies between a release and its exports leaves an older record, by which the next run knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRecord {
+    pub release: u64,
+    /// The endings of the formats: `csv`.
+    pub formats: Vec<String>,
+}
+
+const RECORD: &str = "release.json";
+
+impl ExportRecord {
+    pub fn new(release: u64, formats: &[ExportFormat]) -> Self {
+        Self { release, formats: formats.iter().map(|format| ending(*format).to_owned()).collect() }
+    }
+
+    /// Reads a job's record; `None` where there is none, or none that can be read.
+    pub async fn read(warehouse: &Warehouse, job: &str) -> Result<Option<Self>, StorageError> {
+        let (store, path) = warehouse.export(job, RECORD)?;
+        let failed = |source| StorageError::from_store(path.to_string(), source);
+        let bytes = match store.get(&path).await {
+            Ok(found) => found.bytes().await.map_err(failed)?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(serde_json::from_slice(&bytes).ok())
+    }
+
+    pub async fn write(&self, warehouse: &Warehouse, job: &str) -> Result<(), PublishError> {
+        let outcome = async {
+            let (store, path) = warehouse.export(job, RECORD)?;
+            store.put(&path, PutPayload::from(serde_json::to_vec(self)?)).await?;
+            Ok(())
+        };
+        outcome.await.map_err(|source| PublishError::Export { file: RECORD.to_owned(), source })
+    }
+}
+
+fn ending(format: ExportFormat) -> &'static str {
+    match format {
+        ExportFormat::Parquet => "parquet",
+        ExportFormat::Csv => "csv",
+    }
 }
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Date32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use futures::StreamExt;
 
 use crate::config::History;
@@ -68,17 +68,7 @@ fn day_of(file: &DataFile) -> Option<NaiveDate> {
 /// The days that a history keeps of those that it has.
 fn kept_days(days: BTreeSet<NaiveDate>, keeps: History) -> BTreeSet<NaiveDate> {
     let newest = days.last().copied();
-    days.into_iter()
-        .filter(|day| match keeps {
-            History::None => false,
-            History::Daily => true,
-            History::Monthly => Some(*day) == newest || is_last_of_month(*day),
-        })
-        .collect()
-}
-
-fn is_last_of_month(day: NaiveDate) -> bool {
-    day.succ_opt().is_none_or(|next| next.month() != day.month())
+    days.into_iter().filter(|day| keeps != History::None && (Some(*day) == newest || keeps.keeps_past(*day))).collect()
 }
 
 fn history_schema(schema: &SchemaRef) -> SchemaRef {

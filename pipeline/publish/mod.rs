@@ -7,7 +7,7 @@ mod exports;
 mod history;
 mod rollback;
 
-pub use exports::{ExportRequest, write_exports};
+pub use exports::{ExportRecord, ExportRequest, write_exports};
 pub use history::{HistoryRequest, write_history};
 pub use rollback::rollback;
 

@@ -21,9 +21,10 @@ pub async fn rollback(
     let target =
         warehouse.release(&job, number).await.map_err(|_| PublishError::NoRelease { job: job.clone(), number })?;
     let mut tables = std::collections::BTreeMap::new();
+    let mut then = Vec::new();
+    // All are read before the first is committed: one that is gone must not leave the others half-way.
     for (name, released) in &target.tables {
         let gone = |source| PublishError::TableGone { table: name.clone(), number, source };
-        let commit = |source| PublishError::Commit { table: name.clone(), source };
         let Some((schema, table_name)) = name.split_once('.') else { continue };
         if table_name.ends_with("_history") {
             let newest = current.tables.get(name).unwrap_or(released);
@@ -31,10 +32,13 @@ pub async fn rollback(
             continue;
         }
         let table = warehouse.table(schema, table_name).map_err(gone)?;
-        let then = table.snapshot_at(released.version).await.map_err(gone)?;
+        let snapshot = table.snapshot_at(released.version).await.map_err(gone)?;
+        then.push((name, released, table, snapshot));
+    }
+    for (name, released, table, then) in then {
         let now = set_files(&table, &then.schema, &then.partition_columns, &then.files, None, run_id)
             .await
-            .map_err(commit)?;
+            .map_err(|source| PublishError::Commit { table: name.clone(), source })?;
         tables.insert(name.clone(), ReleasedTable { version: now.version, ..released.clone() });
     }
     let release = Release {

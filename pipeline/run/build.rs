@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::NaiveDate;
 
-use crate::config::{Materialization, Model, Project, TableName};
+use crate::config::{Job, Materialization, Model, Project, TableName};
 use crate::land::{contract_schema, landed_files, landed_schema};
 use crate::plan::{Action, Graph, ModelStep, RunPlan};
 use crate::storage::{Release, Snapshot, Table, Warehouse};
@@ -14,7 +14,6 @@ use crate::transform::{
 };
 
 use super::RunError;
-use super::prepare::PreparedSource;
 
 /// A model's table after the build stage.
 #[derive(Debug, Clone)]
@@ -36,19 +35,21 @@ pub(super) struct Builder<'a> {
     pub landed: BTreeMap<String, LandedTable>,
 }
 
-/// The landed tables of a job's sources, as they are now.
+/// The landed tables of a job's sources at the versions wanted; a source that has none yet is empty.
 pub(super) async fn landed_tables(
-    sources: impl Iterator<Item = (&crate::config::Source, Table)>,
-) -> Result<(BTreeMap<String, LandedTable>, BTreeMap<String, u64>), RunError> {
+    warehouse: &Warehouse,
+    job: &Job,
+    version: impl Fn(&str) -> Option<u64>,
+) -> Result<BTreeMap<String, LandedTable>, RunError> {
     let mut tables = BTreeMap::new();
-    let mut versions = BTreeMap::new();
-    for (source, table) in sources {
-        let landed = match table.snapshot().await? {
+    for source in &job.sources {
+        let landed = match version(&source.name) {
             None => {
                 LandedTable { table: None, schema: contract_schema(source), rows: Vec::new(), superseded: Vec::new() }
             }
-            Some(snapshot) => {
-                versions.insert(source.name.clone(), snapshot.version);
+            Some(version) => {
+                let table = warehouse.table("landed", &source.name)?;
+                let snapshot = table.snapshot_at(version).await?;
                 let files = landed_files(&snapshot);
                 LandedTable {
                     table: Some(table),
@@ -60,12 +61,7 @@ pub(super) async fn landed_tables(
         };
         tables.insert(source.name.clone(), landed);
     }
-    Ok((tables, versions))
-}
-
-/// Names and landed tables of prepared sources, for [`landed_tables`].
-pub(super) fn with_tables(sources: &[PreparedSource]) -> impl Iterator<Item = (&crate::config::Source, Table)> {
-    sources.iter().map(|source| (&source.source, source.table.clone()))
+    Ok(tables)
 }
 
 impl Builder<'_> {
@@ -154,7 +150,7 @@ impl Builder<'_> {
         let workspace = self.workspace.sibling()?;
         self.register_inputs_in(&workspace, Some(days))?;
         let needed: BTreeSet<TableName> =
-            self.graph.with_inputs(std::slice::from_ref(&model.name)).into_iter().collect();
+            self.graph.with_upstream(std::slice::from_ref(&model.name)).into_iter().collect();
         for step in plan.models.iter().filter(|step| needed.contains(&step.model) && step.model != model.name) {
             self.add_upstream(&workspace, step).await?;
         }

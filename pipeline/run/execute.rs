@@ -14,11 +14,11 @@ use crate::state::{
 use crate::storage::Release;
 use crate::transform::{Bindings, Workspace};
 
-use super::build::{Builder, BuiltTable, landed_tables, sweep, with_tables};
+use super::build::{Builder, BuiltTable, landed_tables, sweep};
 use super::landing::land_source;
 use super::lease::HeldLease;
-use super::prepare::{Prepared, find_job, plan_after_landing, prepare};
-use super::release::{Publication, publish};
+use super::prepare::{Prepared, check_request, find_job, plan_after_landing, prepare};
+use super::release::{Publication, export, publish};
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What a run did.
@@ -66,7 +66,7 @@ pub async fn run_job(
     request: &RunRequest,
 ) -> Result<RunReport, RunError> {
     let started = Instant::now();
-    find_job(project, &request.job)?;
+    check_request(project, request)?;
     let lease = HeldLease::take(state, &request.job, &surroundings.clock).await?;
     let run_id = Uuid::now_v7().to_string();
     let start = RunStart {
@@ -83,8 +83,8 @@ pub async fn run_job(
         Ok(()) => {
             let mut done = Progressed::default();
             let outcome = work(project, surroundings, request, &lease, &run_id, &mut done).await;
-            record(state, surroundings, &run_id, &done, &outcome).await?;
-            outcome.map(|(plan, release)| RunReport {
+            let recorded = record(state, surroundings, &run_id, &done, &outcome).await;
+            outcome.and_then(|worked| recorded.map(|()| worked)).map(|(plan, release)| RunReport {
                 run_id,
                 plan,
                 landings: done.landings,
@@ -116,21 +116,21 @@ async fn work(
     if prepared.plan.has_nothing_to_do() {
         let tables = prepared.plan.models.iter().filter(|step| !matches!(step.action, Action::View | Action::Empty));
         done.tables = tables.map(kept_report).collect();
+        // A process may have died between a release and its exports.
+        if let Some(release) = &prepared.current {
+            let warehouse = warehouse(project, &surroundings.stores);
+            export(project, &warehouse, find_job(project, &request.job)?, release, None).await?;
+        }
         return Ok((prepared.plan, None));
     }
     land_sources(project, surroundings, &prepared, run_id, done).await?;
-    let plan = plan_after_landing(project, surroundings, request, &prepared).await?;
+    let (plan, versions) = plan_after_landing(project, surroundings, request, &prepared).await?;
     let warehouse = warehouse(project, &surroundings.stores);
     let job = find_job(project, &request.job)?;
     let bindings = Bindings::new(request.as_of, &prepared.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &surroundings.stores)?;
-    let mut resting = Vec::new();
-    for source in &job.sources {
-        if !prepared.sources.iter().any(|prepared| prepared.source.name == source.name) {
-            resting.push((source, warehouse.table("landed", &source.name)?));
-        }
-    }
-    let (landed, versions) = landed_tables(with_tables(&prepared.sources).chain(resting)).await?;
+    // Another job may land the same source meanwhile: what is built is what was planned.
+    let landed = landed_tables(&warehouse, job, |source| versions.get(source).copied()).await?;
     let builder = Builder {
         project,
         graph: &prepared.graph,
@@ -141,11 +141,14 @@ async fn work(
     };
     let mut built = Vec::new();
     let outcome = build_and_check(&builder, surroundings, &plan, &prepared, done, &mut built).await;
+    let outcome = match outcome {
+        Ok(()) => lease.require().await,
+        failed => failed,
+    };
     if let Err(error) = outcome {
         sweep(&built, |_| false).await;
         return Err(error);
     }
-    lease.require().await?;
     let publication = Publication {
         project,
         warehouse: &warehouse,

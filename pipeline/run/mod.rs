@@ -17,6 +17,7 @@ mod landing;
 mod lease;
 mod prepare;
 mod release;
+mod shared_tables;
 mod validate;
 mod view;
 

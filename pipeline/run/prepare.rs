@@ -28,7 +28,8 @@ pub struct PreparedSource {
     pub landing: LandingPlan,
 }
 
-struct GraphView<'a>(&'a Graph);
+/// The graph as selectors walk it.
+pub(super) struct GraphView<'a>(pub &'a Graph);
 
 impl ModelGraph for GraphView<'_> {
     fn inputs(&self, model: &TableName) -> Vec<TableName> {
@@ -54,7 +55,7 @@ pub(super) fn graph(project: &Project) -> Result<Graph, Problems> {
         .map_err(|mistakes| Problems(mistakes.iter().map(|mistake| graph_problem(project, mistake)).collect()))
 }
 
-fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {
+pub(super) fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {
     let file = project.models.get(&mistake.model).map(|model| model.sql_file.clone()).unwrap_or_default();
     let text = project.models.get(&mistake.model).map(|model| model.sql.as_str()).unwrap_or_default();
     let mut problem = Problem::new(file, mistake.mistake.message.clone());
@@ -73,12 +74,20 @@ fn select(project: &Project, graph: &Graph, job: &Job, request: &RunRequest) -> 
     if request.select.is_empty() {
         return Ok(of_job);
     }
-    let built: BTreeSet<TableName> = graph.with_upstream(&of_job).into_iter().collect();
+    let built: BTreeSet<TableName> = graph.with_upstream_and_checks(&of_job).into_iter().collect();
     let asked = select_models(project, &request.select, &GraphView(graph)).map_err(RunError::Selector)?;
     match asked.iter().find(|model| !built.contains(*model)) {
         Some(model) => Err(RunError::NotOfJob { job: job.name.clone(), model: model.to_string() }),
         None => Ok(asked),
     }
+}
+
+/// Refuses a request that cannot be meant, before anything is locked, recorded or read.
+pub(super) fn check_request(project: &Project, request: &RunRequest) -> Result<(), RunError> {
+    let job = find_job(project, &request.job)?;
+    parameters(job, &request.variables)?;
+    let graph = graph(project).map_err(RunError::Problems)?;
+    select(project, &graph, job, request).map(|_| ())
 }
 
 /// Prepares a run: what `plan` prints and `run` executes.
@@ -121,13 +130,13 @@ pub async fn prepare(
     Ok(Prepared { plan, graph, parameters, current, sources, selected })
 }
 
-/// Plans again when the waiting objects have landed.
+/// Plans again when the waiting objects have landed, and tells which versions of the landed tables it saw.
 pub(super) async fn plan_after_landing(
     project: &Project,
     surroundings: &Surroundings,
     request: &RunRequest,
     prepared: &Prepared,
-) -> Result<RunPlan, RunError> {
+) -> Result<(RunPlan, BTreeMap<String, u64>), RunError> {
     let job = find_job(project, &request.job)?;
     let warehouse = warehouse(project, &surroundings.stores);
     let mut states = BTreeMap::new();
@@ -149,7 +158,8 @@ pub(super) async fn plan_after_landing(
         full_refresh: request.full_refresh,
     });
     plan.sources = prepared.plan.sources.clone();
-    Ok(plan)
+    let versions = states.iter().filter_map(|(name, state)| Some((name.clone(), state.version.version?))).collect();
+    Ok((plan, versions))
 }
 
 /// A selection needs only the sources that its models read.
@@ -158,7 +168,7 @@ fn needed_sources(graph: &Graph, job: &Job, selected: &[TableName], is_selection
         return job.sources.clone();
     }
     let read: BTreeSet<String> = graph
-        .with_upstream(selected)
+        .with_upstream_and_checks(selected)
         .iter()
         .flat_map(|model| graph.upstream(model))
         .filter(|table| table.schema == "landed")

@@ -1,12 +1,14 @@
 //! Publishes what was built: commits, histories, the record, exports; and rollback.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
 use crate::config::{Job, Project, TableName};
-use crate::publish::{ExportRequest, HistoryRequest, PublishError, rollback, set_files, write_exports, write_history};
+use crate::publish::{
+    ExportRecord, ExportRequest, HistoryRequest, PublishError, rollback, set_files, write_exports, write_history,
+};
 use crate::state::State;
 use crate::storage::{Release, ReleasedTable, Snapshot, Warehouse};
 
@@ -67,7 +69,9 @@ pub(super) async fn publish(
         number,
         source,
     })?;
-    export(publication).await?;
+    let built = publication.built.iter().filter(|built| built.step.publishes && built.step.action.is_build());
+    let changed = Changed { since: number - 1, tables: built.map(|built| built.step.model.clone()).collect() };
+    export(publication.project, publication.warehouse, publication.job, &release, Some(&changed)).await?;
     stage.finish();
     Ok(release)
 }
@@ -127,24 +131,42 @@ fn description(project: &Project, name: &TableName) -> String {
     project.models.get(name).map(|model| model.description.trim().to_owned()).unwrap_or_default()
 }
 
-/// Exports follow the release: the marts that this run published.
-async fn export(publication: &Publication<'_>) -> Result<(), RunError> {
-    for built in publication.built {
-        let is_mart = built.step.model.schema == "marts";
-        if let (true, true, true, Some(candidate)) =
-            (is_mart, built.step.publishes, built.step.action.is_build(), &built.candidate)
-        {
-            let request = ExportRequest {
-                job: &publication.job.name,
-                name: &built.step.model.table,
-                table: &candidate.table,
-                schema: &candidate.schema,
-                files: &candidate.files,
-            };
-            write_exports(publication.warehouse, &request, &publication.job.exports).await?;
-        }
+/// What a release changed of the one before it.
+pub(super) struct Changed {
+    since: u64,
+    tables: BTreeSet<TableName>,
+}
+
+/// Exports follow the release: the marts that it changed, or all of them where the exports are not of the one before.
+pub(super) async fn export(
+    project: &Project,
+    warehouse: &Warehouse,
+    job: &Job,
+    release: &Release,
+    changed: Option<&Changed>,
+) -> Result<(), RunError> {
+    if job.exports.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let wanted = ExportRecord::new(release.number, &job.exports);
+    let found = ExportRecord::read(warehouse, &job.name).await?;
+    if found.as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    let known = changed.filter(|changed| found == Some(ExportRecord::new(changed.since, &job.exports)));
+    for (key, released) in &release.tables {
+        let Some((schema @ "marts", name)) = key.split_once('.') else { continue };
+        let model = TableName::new(schema, name);
+        if !project.models.contains_key(&model) || known.is_some_and(|changed| !changed.tables.contains(&model)) {
+            continue;
+        }
+        let table = warehouse.table(schema, name)?;
+        let snapshot = table.snapshot_at(released.version).await?;
+        let (schema, files) = (&snapshot.schema, snapshot.files.as_slice());
+        let request = ExportRequest { job: &job.name, name, table: &table, schema, files };
+        write_exports(warehouse, &request, &job.exports).await?;
+    }
+    Ok(wanted.write(warehouse, &job.name).await?)
 }
 
 /// Publishes an earlier release of a job again; without a number, the one before the current.
@@ -155,25 +177,31 @@ pub async fn rollback_job(
     job: &str,
     number: Option<u64>,
 ) -> Result<Release, RunError> {
-    super::prepare::find_job(project, job)?;
-    let lease = HeldLease::take(state, job, &surroundings.clock).await?;
+    let job = super::prepare::find_job(project, job)?;
+    let lease = HeldLease::take(state, &job.name, &surroundings.clock).await?;
     let outcome = roll_back(project, surroundings, &lease, job, number).await;
-    lease.give_back().await?;
-    outcome
+    let given_back = lease.give_back().await;
+    let release = outcome?;
+    given_back?;
+    Ok(release)
 }
 
 async fn roll_back(
     project: &Project,
     surroundings: &Surroundings,
     lease: &HeldLease,
-    job: &str,
+    job: &Job,
     number: Option<u64>,
 ) -> Result<Release, RunError> {
     let warehouse = warehouse(project, &surroundings.stores);
-    let current =
-        warehouse.current_release(job).await?.ok_or_else(|| RunError::NothingPublished { job: job.to_owned() })?;
+    let current = warehouse
+        .current_release(&job.name)
+        .await?
+        .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
     lease.require().await?;
     let run_id = Uuid::now_v7().to_string();
-    Ok(rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?)
+    let release = rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
+    export(project, &warehouse, job, &release, None).await?;
+    Ok(release)
 }

@@ -2,34 +2,79 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{CheckKind, Job, Model, Problem, Problems, Project};
+use crate::config::{CheckKind, Job, Model, Problem, Problems, Project, TableName};
 use crate::land::contract_schema;
-use crate::plan::{Graph, find_word, references};
+use crate::plan::{Graph, find_table, find_word};
 use crate::storage::Stores;
 use crate::transform::{Bindings, LandedTable, PlanMistake, Workspace};
 
-use super::prepare::graph;
+use super::prepare::graph_problem;
+use super::shared_tables::shared_tables;
 use super::{RunError, session_settings};
 
 /// Every mistake that the SQL of a project has; none where it is sound.
 ///
 /// The files themselves have been validated when the project was loaded.
 pub async fn validate_project(project: &Project) -> Result<Problems, RunError> {
-    let graph = match graph(project) {
-        Ok(graph) => graph,
-        Err(problems) => return Ok(problems),
-    };
-    let mut problems = unknown_parameters(project, &graph);
+    let mut mistakes = Mistakes::default();
+    let graph = graph_of_sound(project, &mut mistakes);
+    unknown_parameters(project, &graph, &mut mistakes);
+    missing_leaves(project, &graph, &mut mistakes);
+    let Mistakes { mut problems, broken } = mistakes;
     for job in project.jobs.values() {
-        problems.extend(validate_job(project, &graph, job).await?);
+        problems.extend(validate_job(project, &graph, &broken, job).await?);
     }
-    problems.extend(missing_leaves(project));
+    problems.extend(shared_tables(project, &graph));
     problems.sort();
-    problems.dedup();
+    // A model of several jobs is planned for each of them.
+    problems.dedup_by(|next, kept| {
+        (&next.file, next.line, next.column, &next.message) == (&kept.file, kept.line, kept.column, &kept.message)
+    });
     Ok(Problems(problems))
 }
 
-async fn validate_job(project: &Project, graph: &Graph, job: &Job) -> Result<Vec<Problem>, RunError> {
+/// What was found before planning.
+#[derive(Default)]
+struct Mistakes {
+    problems: Vec<Problem>,
+    /// Models that cannot be planned: their readers see the columns that their YAML promises.
+    broken: BTreeSet<TableName>,
+}
+
+impl Mistakes {
+    fn add(&mut self, model: &TableName, problem: Problem) {
+        self.problems.push(problem);
+        self.broken.insert(model.clone());
+    }
+}
+
+/// The graph without the models whose own SQL keeps them out of it, so that the others' mistakes show too.
+fn graph_of_sound(project: &Project, mistakes: &mut Mistakes) -> Graph {
+    let mut models = project.models.clone();
+    loop {
+        let found = match Graph::new(&models) {
+            Ok(graph) => return graph,
+            Err(found) => found,
+        };
+        let before = mistakes.broken.len();
+        for mistake in &found {
+            mistakes.add(&mistake.model, graph_problem(project, mistake));
+            if let Some(model) = models.get_mut(&mistake.model) {
+                model.sql = "select 1".to_owned();
+            }
+        }
+        if mistakes.broken.len() == before {
+            return Graph::default();
+        }
+    }
+}
+
+async fn validate_job(
+    project: &Project,
+    graph: &Graph,
+    broken: &BTreeSet<TableName>,
+    job: &Job,
+) -> Result<Vec<Problem>, RunError> {
     let bindings = Bindings::new(chrono::NaiveDate::default(), &job.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &Stores::new(&Default::default()))?;
     for source in &job.sources {
@@ -50,12 +95,8 @@ async fn validate_job(project: &Project, graph: &Graph, job: &Job) -> Result<Vec
             .filter(|table| table.schema == "landed")
             .map(|table| table.table)
             .collect();
-        if !landed.is_empty() && !landed.iter().any(|source| declared.contains(source.as_str())) {
-            workspace.add_empty(name, &model.columns)?;
-            continue;
-        }
-        if landed.iter().any(|source| !declared.contains(source.as_str())) {
-            // Reported once for the whole project, by `missing_leaves`.
+        // Missing sources are reported once for the whole project, by `missing_leaves`.
+        if broken.contains(name) || landed.iter().any(|source| !declared.contains(source.as_str())) {
             workspace.add_empty(name, &model.columns)?;
             continue;
         }
@@ -63,15 +104,23 @@ async fn validate_job(project: &Project, graph: &Graph, job: &Job) -> Result<Vec
         problems.extend(mistakes.iter().map(|mistake| plan_problem(model, mistake)));
     }
     for model in project.models.values() {
-        problems.extend(validate_checks(&workspace, model).await);
+        problems.extend(validate_checks(project, &workspace, model).await);
     }
     Ok(problems)
 }
 
 fn plan_problem(model: &Model, mistake: &PlanMistake) -> Problem {
+    if let Some(place) = mistake.column.as_ref().and_then(|column| promised_at(model, column)) {
+        // What is promised has a place; where the query should have kept the promise is the author's choice.
+        let hint = format!("it is promised here, and missing or different in {}", model.sql_file.display());
+        return Problem {
+            line: Some(place.0),
+            column: Some(place.1),
+            ..Problem::new(&model.yaml_file, mistake.message.clone()).hint(hint)
+        };
+    }
     let mut problem = Problem::new(&model.sql_file, mistake.message.clone());
-    let place = mistake.place.or_else(|| quoted_name(&mistake.message).and_then(|word| find_word(&model.sql, &word)));
-    if let Some((line, column)) = place {
+    if let Some((line, column)) = place_in_sql(&model.sql, mistake) {
         problem = problem.at(line, column, &model.sql);
     }
     match &mistake.hint {
@@ -80,73 +129,124 @@ fn plan_problem(model: &Model, mistake: &PlanMistake) -> Problem {
     }
 }
 
-/// The name that a message is about, where it stands in back-ticks or quotes.
+/// Where the YAML promises a column.
+fn promised_at(model: &Model, column: &str) -> Option<(usize, usize)> {
+    let index = model.columns.iter().position(|promised| promised.name == column)?;
+    ["type", "name"].iter().find_map(|key| model.places.get(&format!("columns.{index}.{key}"))).copied()
+}
+
+/// Where the engine says that the mistake is, else where the name stands that it is about.
+fn place_in_sql(sql: &str, mistake: &PlanMistake) -> Option<(usize, usize)> {
+    mistake.place.or_else(|| {
+        let name = quoted_name(&mistake.message)?;
+        match name.strip_prefix('$') {
+            Some(parameter) => find_word(sql, parameter).map(|(line, column)| (line, column.saturating_sub(1).max(1))),
+            None => find_word(sql, &name),
+        }
+    })
+}
+
+/// The name that a message is about, where it stands in quotes.
 fn quoted_name(message: &str) -> Option<String> {
     let between = |open: char| {
         let (_, rest) = message.split_once(open)?;
         let (word, _) = rest.split_once(open)?;
         Some(word.rsplit('.').next().unwrap_or(word).to_owned())
     };
-    between('\'').or_else(|| between('`'))
+    ['\'', '`', '"'].into_iter().find_map(between)
 }
 
-async fn validate_checks(workspace: &Workspace, model: &Model) -> Vec<Problem> {
+async fn validate_checks(project: &Project, workspace: &Workspace, model: &Model) -> Vec<Problem> {
+    let queries = model.checks.iter().filter_map(|check| match &check.kind {
+        CheckKind::Query(sql) => Some((&check.name, sql)),
+        _ => None,
+    });
     let mut problems = Vec::new();
-    for check in &model.checks {
-        if let CheckKind::Query(sql) = &check.kind
-            && let Some((message, _)) = workspace.validate_query(sql).await
-        {
-            let place = model.places.get(&format!("checks.{}", check.name));
-            let mut problem = Problem::new(&model.yaml_file, format!("check `{}`: {message}", check.name));
-            if let Some((line, column)) = place {
-                problem.line = Some(*line);
-                problem.column = Some(*column);
-            }
-            problems.push(problem);
-        }
+    for ((name, sql), place) in queries.zip(places_of_queries(model)) {
+        let Some(mistake) = workspace.validate_query(sql).await else { continue };
+        let mut problem = Problem::new(&model.yaml_file, format!("check `{name}`: {}", mistake.message));
+        // The file was read when the project was loaded; should it be gone by now, the message has no line to show.
+        let yaml = std::fs::read_to_string(project.root.join(&model.yaml_file)).unwrap_or_default();
+        let (line, column) = place_in_yaml(&yaml, place, sql, place_in_sql(sql, &mistake));
+        problem = problem.at(line, column, &yaml);
+        problem.hint = mistake.hint;
+        problems.push(problem);
     }
     problems
+}
+
+/// Where the queries of a model's checks stand in its YAML, in their order.
+fn places_of_queries(model: &Model) -> impl Iterator<Item = (usize, usize)> {
+    (0..model.checks.len()).filter_map(|index| model.places.get(&format!("checks.{index}.sql")).copied())
+}
+
+/// A place in a query as a place in the YAML file that holds it; the query's own where the text differs, as in folded
+/// or quoted text.
+fn place_in_yaml(yaml: &str, query_at: (usize, usize), sql: &str, place: Option<(usize, usize)>) -> (usize, usize) {
+    let (line, column) = place.unwrap_or((1, 1));
+    let Some(wanted) = sql.lines().nth(line.saturating_sub(1)) else { return query_at };
+    // A query begins beside its key, or in the line below `|`.
+    for first in [query_at.0, query_at.0 + 1] {
+        let number = first + line - 1;
+        let found = yaml.lines().nth(number - 1).and_then(|text| {
+            let (before, _) = text.split_once(wanted.trim_end())?;
+            Some(before.chars().count())
+        });
+        if let Some(indent) = found
+            && !wanted.trim().is_empty()
+        {
+            return (number, indent + column);
+        }
+    }
+    query_at
 }
 
 /// Parameters that no configuration defines.
-fn unknown_parameters(project: &Project, graph: &Graph) -> Vec<Problem> {
-    let known: BTreeSet<&String> = project.environment.parameters.0.keys().collect();
-    let mut problems = Vec::new();
+fn unknown_parameters(project: &Project, graph: &Graph, mistakes: &mut Mistakes) {
+    let known: Vec<String> = project.environment.parameters.0.keys().cloned().collect();
     for (name, model) in &project.models {
         let Some(references) = graph.references(name) else { continue };
         for parameter in &references.parameters {
-            if parameter != "as_of" && !known.contains(parameter) {
-                let mut problem = Problem::new(&model.sql_file, format!("no parameter `${parameter}`"));
-                if let Some((line, column)) = find_word(&model.sql, parameter) {
-                    problem = problem.at(line, column.saturating_sub(1).max(1), &model.sql);
-                }
-                let names: Vec<String> = known.iter().map(|name| (*name).clone()).collect();
-                problems.push(match super::prepare::suggestion(parameter, &names) {
-                    Some(hint) => problem.hint(hint),
-                    None => problem.hint("define it under `parameters` in the environment"),
-                });
+            if parameter == "as_of" || known.contains(parameter) {
+                continue;
             }
+            let mut problem = Problem::new(&model.sql_file, format!("no parameter `${parameter}`"));
+            if let Some((line, column)) = find_word(&model.sql, parameter) {
+                problem = problem.at(line, column.saturating_sub(1).max(1), &model.sql);
+            }
+            let choices: Vec<String> = known.iter().cloned().chain(["as_of".to_owned()]).collect();
+            let hint = super::prepare::suggestion(parameter, &choices)
+                .unwrap_or_else(|| "define it under `parameters` in the environment".to_owned());
+            mistakes.add(name, problem.hint(hint));
         }
     }
-    problems
 }
 
-/// Seeds that do not exist, and sources that one job declares only in part.
-fn missing_leaves(project: &Project) -> Vec<Problem> {
+/// Letters that a mistyped name of a source may differ in; further away it is a source that the project does not have.
+const TYPING_ERRORS: usize = 2;
+
+/// Seeds that do not exist, and sources that are mistyped or that are missing beside others.
+///
+/// A model none of whose sources the project has is none of its own: the standard models come whole.
+fn missing_leaves(project: &Project, graph: &Graph, mistakes: &mut Mistakes) {
     let sources: BTreeSet<&str> =
         project.jobs.values().flat_map(|job| job.sources.iter().map(|source| source.name.as_str())).collect();
-    let mut problems = Vec::new();
-    for model in project.models.values() {
-        let Ok(found) = references(&model.sql) else { continue };
+    let is_mistyped =
+        |name: &str| sources.iter().any(|source| strsim::damerau_levenshtein(name, source) <= TYPING_ERRORS);
+    for (name, model) in &project.models {
+        let Some(found) = graph.references(name) else { continue };
         let declared_in_part =
             found.tables.iter().any(|table| table.schema == "landed" && sources.contains(table.table.as_str()));
         for table in &found.tables {
-            let message = match table.schema.as_str() {
-                "seeds" if !project.seeds.contains_key(&table.table) => format!("no seed `{table}`"),
-                "landed" if declared_in_part && !sources.contains(table.table.as_str()) => {
-                    format!("no source `{}`, though the model reads others that are there", table.table)
-                }
-                _ => continue,
+            let is_missing_source = table.schema == "landed" && !sources.contains(table.table.as_str());
+            let message = if table.schema == "seeds" && !project.seeds.contains_key(&table.table) {
+                format!("no seed `{table}`")
+            } else if is_missing_source && declared_in_part {
+                format!("no source `{}`, though the model reads others that are there", table.table)
+            } else if is_missing_source && is_mistyped(&table.table) {
+                format!("no source `{}`", table.table)
+            } else {
+                continue;
             };
             let known: Vec<String> = if table.schema == "seeds" {
                 project.seeds.keys().map(|seed| format!("seeds.{seed}")).collect()
@@ -154,14 +254,16 @@ fn missing_leaves(project: &Project) -> Vec<Problem> {
                 sources.iter().map(|source| format!("landed.{source}")).collect()
             };
             let mut problem = Problem::new(&model.sql_file, message);
-            if let Some((line, column)) = find_word(&model.sql, &table.table) {
+            if let Some((line, column)) = find_table(&model.sql, table) {
                 problem = problem.at(line, column, &model.sql);
             }
-            problems.push(match super::prepare::suggestion(&table.to_string(), &known) {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            });
+            mistakes.add(
+                name,
+                match super::prepare::suggestion(&table.to_string(), &known) {
+                    Some(hint) => problem.hint(hint),
+                    None => problem,
+                },
+            );
         }
     }
-    problems
 }

@@ -39,11 +39,16 @@ pub async fn open_release(
     let as_of = release.as_ref().map_or(NaiveDate::default(), |release| release.as_of);
     let bindings = Bindings::new(as_of, &job.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &surroundings.stores)?;
-    let mut sources = Vec::new();
+    // Views read landed tables as they were when the release was built.
+    let mut versions = release.as_ref().map(|release| release.landed.clone()).unwrap_or_default();
     for source in &job.sources {
-        sources.push((source, warehouse.table("landed", &source.name)?));
+        if !versions.contains_key(&source.name)
+            && let Some(snapshot) = warehouse.table("landed", &source.name)?.snapshot().await?
+        {
+            versions.insert(source.name.clone(), snapshot.version);
+        }
     }
-    let (landed, _) = landed_tables(sources.into_iter()).await?;
+    let landed = landed_tables(&warehouse, job, |source| versions.get(source).copied()).await?;
     for (name, landed) in &landed {
         workspace.add_landed(name, landed, None)?;
     }

@@ -165,6 +165,10 @@ impl Table {
         change: Change,
         commit_id: &str,
     ) -> Result<u64, DeltaTableError> {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "removed files are kept from the moment of the commit, by the clock"
+        )]
         let now = chrono::Utc::now().timestamp_millis();
         let mut actions = Vec::with_capacity(change.add.len() + change.remove.len() + 3);
         if base.is_none() {

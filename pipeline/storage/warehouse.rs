@@ -5,6 +5,7 @@
 //! <schema>/<table>/            a Delta table for each model that is not a view, and its <table>_history
 //! releases/<job>/<number>.json which version of each table a release is made of
 //! exports/<job>/<table>.<ending>
+//! exports/<job>/release.json   which release the exports are of
 //! ```
 
 use std::collections::BTreeMap;

@@ -7,14 +7,16 @@ mod build;
 mod columns;
 mod files_table;
 pub mod functions;
+mod mistake;
 mod session;
 mod workspace;
 
 pub use binding::Bindings;
 pub use build::{Candidate, build_incremental, build_table};
 pub use columns::{arrow_schema, arrow_type};
+pub use mistake::PlanMistake;
 pub use session::SessionSettings;
-pub use workspace::{LandedTable, PlanMistake, Workspace};
+pub use workspace::{LandedTable, Workspace};
 
 use datafusion::error::DataFusionError;
 

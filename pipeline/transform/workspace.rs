@@ -18,8 +18,9 @@ use crate::storage::{DataFile, Stores, Table};
 
 use super::columns::{arrow_schema, promised_columns};
 use super::files_table::FilesTable;
+use super::mistake::PlanMistake;
 use super::session::{self, SessionSettings};
-use super::{Bindings, TransformError, engine_words};
+use super::{Bindings, TransformError};
 
 /// A landed source as SQL sees it: rows that no newer version of their key replaces.
 #[derive(Debug, Clone)]
@@ -30,16 +31,6 @@ pub struct LandedTable {
     pub schema: SchemaRef,
     pub rows: Vec<DataFile>,
     pub superseded: Vec<DataFile>,
-}
-
-/// A mistake that planning a model found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanMistake {
-    pub model: TableName,
-    pub message: String,
-    /// Line and column in the SQL text, from 1.
-    pub place: Option<(usize, usize)>,
-    pub hint: Option<String>,
 }
 
 /// A session with tables, for one set of bindings.
@@ -192,25 +183,26 @@ impl Workspace {
     /// It becomes a table with its promised columns either way, so that mistakes do not multiply downstream.
     pub async fn validate_model(&self, model: &Model) -> Result<Vec<PlanMistake>, TransformError> {
         let mistakes = match self.plan(&model.sql).await {
-            Err(error) => vec![engine_mistake(model, &error)],
+            Err(error) => vec![PlanMistake::of_engine(&error)],
             Ok(plan) => match promised_columns(model, plan.schema().as_arrow()) {
                 Ok(_) => match self.context.state().optimize(&plan) {
                     Ok(_) => Vec::new(),
-                    Err(error) => vec![engine_mistake(model, &error)],
+                    Err(error) => vec![PlanMistake::of_engine(&error)],
                 },
-                Err(mistakes) => mistakes.iter().map(|mistake| column_mistake(model, mistake)).collect(),
+                Err(mistakes) => mistakes.iter().map(PlanMistake::of_column).collect(),
             },
         };
         self.add_empty(&model.name, &model.columns)?;
         Ok(mistakes)
     }
 
-    /// Plans any SQL without running it; the error is the engine's words and its place.
-    pub async fn validate_query(&self, sql: &str) -> Option<(String, Option<(usize, usize)>)> {
-        match self.plan(sql).await {
-            Ok(plan) => self.context.state().optimize(&plan).err().map(|error| describe(&error)),
-            Err(error) => Some(describe(&error)),
-        }
+    /// Plans any SQL without running it: its mistake, if it has one.
+    pub async fn validate_query(&self, sql: &str) -> Option<PlanMistake> {
+        let planned = match self.plan(sql).await {
+            Ok(plan) => self.context.state().optimize(&plan).map(|_| ()),
+            Err(error) => Err(error),
+        };
+        planned.err().map(|error| PlanMistake::of_engine(&error))
     }
 
     fn register(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<(), TransformError> {
@@ -291,26 +283,4 @@ fn day_filter(days: &BTreeSet<NaiveDate>) -> Option<Expr> {
 pub(super) fn days_since_epoch(day: NaiveDate) -> i32 {
     let days = (day - NaiveDate::default()).num_days();
     i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
-}
-
-fn engine_mistake(model: &Model, error: &DataFusionError) -> PlanMistake {
-    let (message, place) = describe(error);
-    PlanMistake { model: model.name.clone(), message, place, hint: None }
-}
-
-fn describe(error: &DataFusionError) -> (String, Option<(usize, usize)>) {
-    let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
-        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        (at(span.start.line), at(span.start.column))
-    });
-    (engine_words(error), place)
-}
-
-fn column_mistake(model: &Model, mistake: &TransformError) -> PlanMistake {
-    PlanMistake {
-        model: model.name.clone(),
-        message: mistake.to_string(),
-        place: None,
-        hint: Some("the query's columns and those of its YAML must be the same, by name and type".to_owned()),
-    }
 }

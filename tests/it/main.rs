@@ -1,5 +1,15 @@
 //! One test binary: each further one would link DataFusion again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on fails by panicking, and what it prints is shown when it fails"
+)]
+
 mod cli;
 mod config;
 mod demo;
@@ -8,5 +18,6 @@ mod independent;
 mod land;
 mod models;
 mod projects;
+mod run;
 mod state;
 mod storage;

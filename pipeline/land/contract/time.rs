@@ -30,7 +30,7 @@ pub(crate) fn date(formats: &[Vec<Item<'static>>], text: &[u8]) -> Option<i32> {
 pub(crate) fn timestamp(formats: &[Vec<Item<'static>>], text: &[u8], zone: &mut ZoneCache) -> Option<i64> {
     if formats.is_empty() {
         return match iso_timestamp(text)? {
-            (local, None) => zone.to_utc(local),
+            (local, None) => zone.utc_of(local),
             (local, Some(offset)) => in_range(local - i64::from(offset) * MICROSECONDS_PER_SECOND),
         };
     }
@@ -49,7 +49,7 @@ pub(crate) fn timestamp(formats: &[Vec<Item<'static>>], text: &[u8], zone: &mut 
             Err(_) => return None,
         };
         let micros = local.and_utc().timestamp_micros();
-        if parsed.timestamp().is_some() { in_range(micros) } else { zone.to_utc(micros) }
+        if parsed.timestamp().is_some() { in_range(micros) } else { zone.utc_of(micros) }
     })
 }
 
@@ -115,9 +115,9 @@ fn iso_timestamp(text: &[u8]) -> Option<(i64, Option<i32>)> {
             if digits == 0 {
                 return None;
             }
-            for position in 0..6 {
-                let digit = if position < digits { i64::from(after[position] - b'0') } else { 0 };
-                micros = micros * 10 + digit;
+            let padded = after[..digits].iter().copied().chain(std::iter::repeat(b'0'));
+            for digit in padded.take(6) {
+                micros = micros * 10 + i64::from(digit - b'0');
             }
             rest = &after[digits..];
         }
@@ -185,7 +185,7 @@ impl ZoneCache {
         Self { zone, step: i64::MIN, offset: None }
     }
 
-    pub fn to_utc(&mut self, local: i64) -> Option<i64> {
+    pub fn utc_of(&mut self, local: i64) -> Option<i64> {
         if self.zone == Tz::UTC {
             return in_range(local);
         }

@@ -55,7 +55,7 @@ pub(crate) fn cast_array(
                 None => {
                     let mut zone = ZoneCache::new(column.zone);
                     checked::<TimestampMicrosecondType>(column, array, plain, bounds, refusals, |local| {
-                        zone.to_utc(local)
+                        zone.utc_of(local)
                     })
                 }
             };

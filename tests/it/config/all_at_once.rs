@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lifecycle::config::{Problem, Problems};
 
-use super::mistakes::{Edit, mistakes};
+use super::mistakes::{Edit, file_mistakes};
 use super::{copy_of, load};
 
 /// As many mistakes as fit into one project: in each file the replacements whose texts do not touch each other.
@@ -58,7 +58,7 @@ fn mistakes_in_many_files_are_found_in_one_go() {
 #[test]
 fn two_mistakes_in_two_files_are_two_problems() {
     // Every pair of neighbours in the table that touches two files.
-    let all = mistakes();
+    let all = file_mistakes();
     for pair in all.windows(2).filter(|pair| pair[0].file != pair[1].file) {
         if pair.iter().any(|mistake| !matches!(mistake.edit, Edit::Replace(..))) {
             continue;

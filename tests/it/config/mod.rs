@@ -6,6 +6,7 @@ mod projects;
 mod robustness;
 mod schemas;
 mod selection;
+mod validate;
 mod values;
 
 use std::path::{Path, PathBuf};

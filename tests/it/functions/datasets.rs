@@ -14,13 +14,15 @@ pub struct History {
     pub monetary: f64,
 }
 
-/// Returns the folder of a data set, or says that the test is skipped.
+/// Returns the folder of a data set, or says that the test is skipped; where LIFECYCLE_REQUIRE_DATASETS is set, the test fails.
 pub fn folder(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("LIFECYCLE_DATASETS")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/datasets"), PathBuf::from);
     let folder = root.join(name);
     if !folder.is_dir() {
-        println!("skipped: there is no data set {name} (LIFECYCLE_DATASETS names the folder)");
+        let message = format!("there is no data set {name} (LIFECYCLE_DATASETS names the folder)");
+        assert!(std::env::var_os("LIFECYCLE_REQUIRE_DATASETS").is_none(), "{message}");
+        println!("skipped: {message}");
         return None;
     }
     Some(folder)

@@ -7,7 +7,7 @@ mod bgnbd_sql;
 mod business_time;
 mod calendar;
 mod components;
-mod datasets;
+pub mod datasets;
 mod gamma_gamma;
 mod round_cents;
 

@@ -7,7 +7,7 @@ mod formats;
 mod newest;
 mod properties;
 mod replacement;
-mod s3;
+pub(crate) mod s3;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;

@@ -16,14 +16,14 @@ use url::Url;
 use super::{ORDERS, Zone, gzip, orders};
 
 /// An S3 server in this process, on a port of its own; it stops when dropped.
-struct Server {
-    folder: TempDir,
-    endpoint: String,
+pub(crate) struct Server {
+    pub folder: TempDir,
+    pub endpoint: String,
     serving: JoinHandle<()>,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("bucket")).unwrap();
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());

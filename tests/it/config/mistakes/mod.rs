@@ -5,6 +5,7 @@ mod job;
 mod model;
 mod seed;
 mod source;
+mod sql;
 mod yaml;
 
 use std::path::Path;
@@ -109,8 +110,11 @@ impl Mistake {
     }
 }
 
+/// Every kind of mistake that shows when SQL is planned.
+pub use sql::mistakes as sql_mistakes;
+
 /// Every kind of mistake that is found without planning SQL.
-pub fn mistakes() -> Vec<Mistake> {
+pub fn file_mistakes() -> Vec<Mistake> {
     [
         yaml::mistakes(),
         environment::mistakes(),
@@ -126,7 +130,7 @@ pub fn mistakes() -> Vec<Mistake> {
 
 #[test]
 fn each_mistake_gives_one_problem_with_its_place() {
-    let mistakes = mistakes();
+    let mistakes = file_mistakes();
     assert!(mistakes.len() >= 40);
     let mut failures = String::new();
     for mistake in &mistakes {

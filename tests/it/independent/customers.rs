@@ -1,0 +1,109 @@
+//! Which ids are one customer, and who is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::load::Rows;
+use super::moments::{day_of, moment, text};
+
+/// A component with more ids is not merged.
+const LARGEST: usize = 50;
+
+/// The customer of each linked id.
+pub struct Identities {
+    customer: BTreeMap<String, String>,
+    /// How many ids belong to a customer with another id.
+    pub merged: usize,
+}
+
+impl Identities {
+    pub fn new(links: &Rows, as_of: NaiveDate) -> Self {
+        let mut neighbours: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut named = BTreeSet::new();
+        for link in links {
+            if moment(link, "linked_at").is_some_and(|at| day_of(at) > as_of) {
+                continue;
+            }
+            let (Some(alias), Some(customer)) = (text(link, "alias_id"), text(link, "customer_id")) else { continue };
+            neighbours.entry(alias.clone()).or_default().insert(customer.clone());
+            neighbours.entry(customer.clone()).or_default().insert(alias);
+            named.insert(customer);
+        }
+        let mut customer = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for start in neighbours.keys() {
+            let mut component = BTreeSet::new();
+            let mut open = vec![start.clone()];
+            while let Some(id) = open.pop() {
+                if seen.insert(id.clone()) {
+                    open.extend(neighbours[&id].iter().cloned());
+                    component.insert(id);
+                }
+            }
+            if component.is_empty() || component.len() > LARGEST {
+                continue;
+            }
+            let winner = component.iter().find(|id| named.contains(*id)).unwrap().clone();
+            customer.extend(component.into_iter().map(|id| (id, winner.clone())));
+        }
+        let merged = customer.iter().filter(|(id, customer)| id != customer).count();
+        Self { customer, merged }
+    }
+
+    pub fn resolve(&self, id: &str) -> String {
+        self.customer.get(id).cloned().unwrap_or_else(|| id.to_owned())
+    }
+}
+
+/// What is known of a customer besides facts.
+#[derive(Default)]
+pub struct Profile {
+    /// The id whose row it is.
+    id: String,
+    pub acquisition_source: Option<String>,
+    pub first_seen_at: Option<DateTime<Utc>>,
+    is_without_date: bool,
+}
+
+/// The profiles of customers, of which the customer's own row wins, else the smallest id.
+pub fn profiles(rows: &Rows, identities: &Identities) -> BTreeMap<String, Profile> {
+    let mut profiles: BTreeMap<String, Profile> = BTreeMap::new();
+    for row in rows {
+        let Some(id) = text(row, "customer_id") else { continue };
+        let customer = identities.resolve(&id);
+        let seen_at = moment(row, "first_seen_at");
+        let is_better =
+            profiles.get(&customer).is_none_or(|held| id == customer || (held.id != customer && id < held.id));
+        let profile = profiles.entry(customer).or_default();
+        if is_better {
+            profile.id = id;
+            profile.acquisition_source = text(row, "acquisition_source");
+        }
+        profile.first_seen_at = [profile.first_seen_at, seen_at].into_iter().flatten().min();
+        profile.is_without_date |= seen_at.is_none();
+    }
+    profiles
+}
+
+/// The moment from which each customer is known; null for a profile without a date of whom there is no fact.
+pub fn known(
+    profiles: &BTreeMap<String, Profile>,
+    facts: &[(String, DateTime<Utc>)],
+    as_of: NaiveDate,
+) -> BTreeMap<String, Option<DateTime<Utc>>> {
+    let mut known: BTreeMap<String, Option<DateTime<Utc>>> = BTreeMap::new();
+    let dated = profiles.iter().filter_map(|(id, profile)| Some((id.clone(), profile.first_seen_at?)));
+    for (id, at) in facts.iter().cloned().chain(dated) {
+        if day_of(at) <= as_of {
+            let first = known.entry(id).or_insert(Some(at));
+            *first = [*first, Some(at)].into_iter().flatten().min();
+        }
+    }
+    for (id, profile) in profiles {
+        if profile.is_without_date {
+            known.entry(id.clone()).or_insert(None);
+        }
+    }
+    known
+}

@@ -1,0 +1,137 @@
+//! The demo business, run by the real binary, and its staged facts and published marts as rows.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use chrono::NaiveDate;
+use serde_json::{Map, Value as Json};
+use tempfile::TempDir;
+
+use super::Parameters;
+use super::facts::{Facts, Staged};
+use super::moments::date;
+
+pub type Rows = Vec<Map<String, Json>>;
+
+/// One run of the nightly job and the facts that it saw.
+pub struct Run {
+    pub name: &'static str,
+    environment: &'static str,
+    project: PathBuf,
+    pub facts: Facts,
+    pub models: BTreeMap<String, Map<String, Json>>,
+}
+
+impl Run {
+    pub fn published(&self, table: &str) -> Rows {
+        query(&self.project, self.environment, &format!("select * from marts.{table}"))
+    }
+}
+
+const EARLIER: &str = "\
+raw: raw
+warehouse: earlier/warehouse
+state: earlier/state.db
+timezone: Europe/London
+currency: GBP
+memory_limit: 1GiB
+parameters:
+  churn_window_days: 75
+  churn_spend_drop: 0.25
+  default_margin_rate: 0.355
+  referral_days: 120
+  referral_goal: 0.15
+  referral_goal_weeks: 12
+  referral_goal_start: 2025-05-14
+  matrix_compare_days: 120
+  vip_share: 0.15
+  low_share: 0.25
+";
+
+/// Another demo business than the usual one: a wider search for differences, by hand.
+const SEED: &str = "LIFECYCLE_INDEPENDENT_SEED";
+
+/// Both runs, made once.
+pub fn runs() -> &'static [Run] {
+    static RUNS: OnceLock<(TempDir, Vec<Run>)> = OnceLock::new();
+    &RUNS.get_or_init(make).1
+}
+
+fn make() -> (TempDir, Vec<Run>) {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("shop");
+    let seed = std::env::var(SEED).unwrap_or_else(|_| "5".to_owned());
+    lifecycle(
+        folder.path(),
+        &["demo", "--dir", "shop", "--customers", "700", "--days", "800", "--seed", &seed, "--quiet"],
+    );
+    std::fs::write(project.join("config/earlier.yaml"), EARLIER).unwrap();
+    lifecycle(&project, &["run", "nightly", "--env", "earlier", "--as-of", "2025-07-06", "--quiet"]);
+    let latest = query(&project, "local", "select max(as_of) as as_of from ops.runs where status = 'succeeded'");
+    let latest = Parameters {
+        as_of: date(&latest[0]["as_of"]).unwrap(),
+        churn_window_days: 90,
+        churn_spend_drop: 100,
+        default_margin_rate: 1000,
+        referral_days: 180,
+        referral_goal_weeks: 10,
+        referral_goal_start: None,
+        referral_goal: 100,
+        matrix_compare_days: 90,
+        vip_share: 200,
+        low_share: 200,
+    };
+    let earlier = Parameters {
+        as_of: NaiveDate::from_ymd_opt(2025, 7, 6).unwrap(),
+        churn_window_days: 75,
+        churn_spend_drop: 250,
+        default_margin_rate: 355,
+        referral_days: 120,
+        referral_goal_weeks: 12,
+        referral_goal_start: NaiveDate::from_ymd_opt(2025, 5, 14),
+        referral_goal: 150,
+        matrix_compare_days: 120,
+        vip_share: 150,
+        low_share: 250,
+    };
+    let runs = vec![
+        load("the demo's run", "local", &project, latest),
+        load("the earlier day's run", "earlier", &project, earlier),
+    ];
+    (folder, runs)
+}
+
+fn load(name: &'static str, environment: &'static str, project: &Path, parameters: Parameters) -> Run {
+    let rows = |table: &str| query(project, environment, &format!("select * from {table}"));
+    let staged = Staged {
+        customers: rows("staging.customers"),
+        interactions: rows("staging.interactions"),
+        order_lines: rows("staging.order_lines"),
+        products: rows("staging.products"),
+        campaigns: rows("staging.campaigns"),
+        campaign_members: rows("staging.campaign_members"),
+        referrals: rows("staging.referrals"),
+        surveys: rows("staging.surveys"),
+        identities: rows("staging.identities"),
+        stages: rows("seeds.stages"),
+        interaction_kinds: rows("seeds.interaction_kinds"),
+        churn_reasons: rows("seeds.churn_reasons"),
+        tenure_bands: rows("seeds.tenure_bands"),
+        rfm_segments: rows("seeds.rfm_segments"),
+    };
+    let models =
+        rows("marts.clv_model").into_iter().map(|row| (row["model"].as_str().unwrap().to_owned(), row)).collect();
+    Run { name, environment, project: project.to_owned(), facts: Facts::new(&staged, parameters), models }
+}
+
+fn query(project: &Path, environment: &str, sql: &str) -> Rows {
+    serde_json::from_slice(&lifecycle(project, &["query", sql, "--env", environment, "-o", "json"])).unwrap()
+}
+
+fn lifecycle(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(env!("CARGO_BIN_EXE_lifecycle")).current_dir(folder).args(arguments).output().unwrap();
+    assert!(output.status.success(), "lifecycle {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
