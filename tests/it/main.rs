@@ -7,6 +7,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    clippy::type_complexity,
     reason = "a test that cannot go on fails by panicking, and what it prints is shown when it fails"
 )]
 

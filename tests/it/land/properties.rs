@@ -117,11 +117,9 @@ fn simple_record(text: &[u8], mut at: usize) -> Option<(Vec<Vec<u8>>, usize)> {
                 value.push(text[at]);
                 at += 1;
             }
-            if at >= text.len() || text[at] == b'\n' {
-                if value.last() == Some(&b'\r') {
-                    value.pop();
-                    at -= 1;
-                }
+            if (at >= text.len() || text[at] == b'\n') && value.last() == Some(&b'\r') {
+                value.pop();
+                at -= 1;
             }
         }
         fields.push(value);

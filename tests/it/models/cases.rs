@@ -144,7 +144,7 @@ fn missing_rows(found: &[BTreeMap<String, Cell>], mut expected: Vec<BTreeMap<Str
         let fits = |candidate: &&BTreeMap<String, Cell>| {
             row.iter().all(|(name, cell)| candidate.get(name).is_some_and(|found| found.is_close(cell)))
         };
-        match left.iter().position(|candidate| fits(candidate)) {
+        match left.iter().position(fits) {
             Some(place) => {
                 left.swap_remove(place);
             }

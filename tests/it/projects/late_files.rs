@@ -45,7 +45,12 @@ pub fn give_the_tables_of_one_run(whole: &Project) {
 fn copy(from: &Path, to: &Path, is_wanted: &dyn Fn(&str) -> bool) -> usize {
     let paths = std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path());
     let wanted = paths.filter(|path| is_wanted(path.file_stem().unwrap().to_str().unwrap()));
-    wanted.map(|path| std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap()).count()
+    let mut files = 0;
+    for path in wanted {
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        files += 1;
+    }
+    files
 }
 
 /// The published tables but the histories: the run between wrote one more day of those.
