@@ -11,8 +11,10 @@ use super::Graph;
 /// What a table's rows depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// Everything.
+    /// Everything, and the checks.
     pub whole: String,
+    /// Everything that the rows depend on, without the checks.
+    pub rows: String,
     /// Everything but the landed data.
     pub definition: String,
     /// The landed sources whose data it depends on, by whatever way.
@@ -41,6 +43,7 @@ pub fn fingerprints(
     seeds: &BTreeMap<String, Seed>,
     sources: &BTreeMap<String, SourceVersion>,
     parameters: &Parameters,
+    timezone: chrono_tz::Tz,
     as_of: chrono::NaiveDate,
 ) -> BTreeMap<TableName, Fingerprint> {
     let mut all: BTreeMap<TableName, Fingerprint> = BTreeMap::new();
@@ -49,6 +52,7 @@ pub fn fingerprints(
             let mut definition = Parts::new(&model.sql);
             let mut data = Parts::new("");
             definition.add("version", env!("CARGO_PKG_VERSION"));
+            definition.add("timezone", timezone.name());
             definition.add("materialized", &format!("{:?}", model.materialized));
             for column in &model.columns {
                 definition.add(&column.name, &format!("{:?}", column.data_type));
@@ -71,7 +75,7 @@ pub fn fingerprints(
                     _ => {
                         if let Some(upstream) = all.get(table) {
                             definition.add(&key, &upstream.definition);
-                            data.add(&key, &upstream.whole);
+                            data.add(&key, &upstream.rows);
                             depends_on_as_of |= upstream.depends_on_as_of;
                             read.extend(upstream.sources.iter().cloned());
                         }
@@ -85,7 +89,12 @@ pub fn fingerprints(
             if depends_on_as_of {
                 data.add("as_of", &as_of.to_string());
             }
-            let fingerprint = Fingerprint { whole: data.hash(), definition, sources: read, depends_on_as_of };
+            let rows = data.hash();
+            let mut whole = Parts::new(&rows);
+            for check in &model.checks {
+                whole.add(&check.name, &format!("{:?} {:?}", check.kind, check.severity));
+            }
+            let fingerprint = Fingerprint { whole: whole.hash(), rows, definition, sources: read, depends_on_as_of };
             all.insert(name.clone(), fingerprint);
         }
     }

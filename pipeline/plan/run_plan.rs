@@ -129,6 +129,7 @@ pub fn plan_run(inputs: &PlanInputs<'_>) -> RunPlan {
         &inputs.project.seeds,
         &versions,
         inputs.parameters,
+        inputs.project.environment.timezone,
         inputs.as_of,
     );
     let is_current = inputs.current.is_none_or(|release| inputs.as_of >= release.as_of);
@@ -209,7 +210,9 @@ fn decide(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint) -> 
         };
     }
     if changed.is_empty() {
-        return (Action::BuildWhole, format!("as of {}", inputs.as_of));
+        let is_same_day = inputs.current.is_some_and(|release| release.as_of == inputs.as_of);
+        let reason = if is_same_day { "its checks changed".to_owned() } else { format!("as of {}", inputs.as_of) };
+        return (Action::BuildWhole, reason);
     }
     (Action::BuildWhole, format!("{} changed", list(&changed)))
 }

@@ -34,7 +34,7 @@ pub fn arrow_schema(columns: &[ModelColumn]) -> SchemaRef {
 /// with at most the promised scale, text's representations, units and zones of UTC instants.
 ///
 /// # Errors
-/// All columns that are missing or of another kind.
+/// All columns that are missing, of another kind, or not promised.
 pub(super) fn promised_columns(model: &Model, given: &Schema) -> Result<Vec<Expr>, Vec<TransformError>> {
     let mut mistakes = Vec::new();
     let mut expressions = Vec::new();
@@ -55,6 +55,13 @@ pub(super) fn promised_columns(model: &Model, given: &Schema) -> Result<Vec<Expr
                 .push(TransformError::ColumnMissing { model: model.name.to_string(), column: column.name.clone() }),
         }
     }
+    let promised = |name: &str| model.columns.iter().any(|column| column.name == name);
+    mistakes.extend(
+        given.fields().iter().filter(|field| !promised(field.name())).map(|field| TransformError::ColumnUnpromised {
+            model: model.name.to_string(),
+            column: field.name().clone(),
+        }),
+    );
     if mistakes.is_empty() { Ok(expressions) } else { Err(mistakes) }
 }
 

@@ -26,8 +26,15 @@ impl PlanMistake {
         Self { message, place, column: None, hint }
     }
 
-    /// A column that is missing or of another type than its YAML promises.
+    /// A column that is missing, of another type than its YAML promises, or not promised at all.
     pub(super) fn of_column(mistake: &TransformError) -> Self {
+        if let TransformError::ColumnUnpromised { column, .. } = mistake {
+            return Self {
+                message: format!("column `{column}` is not described in the model's YAML"),
+                hint: Some("describe it under `columns`, or leave it out of the query".to_owned()),
+                ..Self::default()
+            };
+        }
         let column = match mistake {
             TransformError::ColumnType { column, .. } | TransformError::ColumnMissing { column, .. } => {
                 Some(column.clone())

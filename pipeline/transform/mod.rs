@@ -33,6 +33,8 @@ pub enum TransformError {
     ColumnType { model: String, column: String, found: String, expected: String },
     #[error("model `{model}` gives no column `{column}`")]
     ColumnMissing { model: String, column: String },
+    #[error("model `{model}` gives column `{column}`, which its YAML does not describe")]
+    ColumnUnpromised { model: String, column: String },
     #[error("model `{model}` gave a row of {day}, which is none of the days it was built for")]
     ForeignDay { model: String, day: String },
     #[error(transparent)]

@@ -44,6 +44,28 @@ fn a_failed_check_stops_the_release() {
 }
 
 #[test]
+fn a_check_that_is_edited_runs_though_no_data_changed() {
+    let shop = Shop::after_first_night();
+    let before = shop.published();
+    let check = "checks:\n  - name: nobody_buys\n    description: A check that fails.\n    \
+                 sql: select customer_id from marts.churn\n  - name: every_buyer_once\n";
+    shop.edit("sql/marts/churn.yaml", "checks:\n  - name: every_buyer_once\n", check);
+    shop.night(last_day()).expect(4).says(&["nobody_buys"]);
+    assert_eq!(shop.published(), before);
+    shop.edit(
+        "sql/marts/churn.yaml",
+        "select customer_id from marts.churn\n",
+        "select customer_id from marts.churn where false\n",
+    );
+    shop.night(last_day()).expect(0).says(&["built    1 table"]);
+    assert_eq!(
+        shop.query("select reason from ops.run_tables where action = 'built' and reason like '%checks%'"),
+        ["its checks changed"; 2]
+    );
+    shop.night(last_day()).expect(0).says(&["nothing to do"]);
+}
+
+#[test]
 fn a_warning_is_recorded_and_publishes() {
     let shop = with_check("warn");
     shop.night(last_day()).expect(0).says(&["warning", "nobody_spends", "bad rows"]);

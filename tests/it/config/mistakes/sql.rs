@@ -69,6 +69,12 @@ fn tables() -> Vec<Mistake> {
 fn columns() -> Vec<Mistake> {
     vec![
         churn(
+            after_columns!("    , 1 as extra\nfrom staging.customers\n"),
+            (5, 12),
+            "column `extra` is not described in the model's YAML",
+        )
+        .hint("describe it under `columns`, or leave it out of the query"),
+        churn(
             "select\n    customer_id,\n    colour as category,\n    cast(0 as decimal(18, 2)) as revenue\n\
              from staging.customers\n",
             (3, 5),
