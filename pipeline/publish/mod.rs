@@ -42,6 +42,13 @@ pub enum PublishError {
     },
     #[error("job `{job}` has no release {number}")]
     NoRelease { job: String, number: u64 },
+    #[error("release {number} of job `{job}` cannot be read")]
+    ReleaseUnreadable {
+        job: String,
+        number: u64,
+        #[source]
+        source: StorageError,
+    },
     #[error("table `{table}` of release {number} cannot be read any more")]
     TableGone {
         table: String,
@@ -49,6 +56,16 @@ pub enum PublishError {
         #[source]
         source: StorageError,
     },
+}
+
+impl PublishError {
+    /// A release that could not be read: one that is not there is the caller's mistake, all else the store's.
+    pub fn of_release(job: &str, number: u64, source: StorageError) -> Self {
+        match source {
+            StorageError::NotFound(_) => Self::NoRelease { job: job.to_owned(), number },
+            source => Self::ReleaseUnreadable { job: job.to_owned(), number, source },
+        }
+    }
 }
 
 /// Sets the files of a table to exactly these, as one version.

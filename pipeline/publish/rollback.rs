@@ -19,7 +19,7 @@ pub async fn rollback(
 ) -> Result<Release, PublishError> {
     let job = current.job.clone();
     let target =
-        warehouse.release(&job, number).await.map_err(|_| PublishError::NoRelease { job: job.clone(), number })?;
+        warehouse.release(&job, number).await.map_err(|source| PublishError::of_release(&job, number, source))?;
     let mut tables = std::collections::BTreeMap::new();
     let mut then = Vec::new();
     // All are read before the first is committed: one that is gone must not leave the others half-way.

@@ -31,8 +31,8 @@ pub async fn open_release(
     let graph = graph(project).map_err(RunError::Problems)?;
     let warehouse = warehouse(project, &surroundings.stores);
     let release = match number {
-        Some(number) => Some(warehouse.release(&job.name, number).await.map_err(|_| {
-            RunError::Publish(crate::publish::PublishError::NoRelease { job: job.name.clone(), number })
+        Some(number) => Some(warehouse.release(&job.name, number).await.map_err(|source| {
+            RunError::Publish(crate::publish::PublishError::of_release(&job.name, number, source))
         })?),
         None => warehouse.current_release(&job.name).await?,
     };
