@@ -1,7 +1,9 @@
 -- What customers did for us, judged from the facts up to each cut day: a
 -- referral that converted, a promoter's score, an interaction that advocates.
 with cut_days as (
-    select * from intermediate.cut_days
+    select distinct cut_on
+    from intermediate.cut_days
+    where purpose in ('matrix', 'kpi')
 ),
 
 referrals as (

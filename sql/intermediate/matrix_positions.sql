@@ -1,7 +1,9 @@
 -- Where each buyer stands in the matrix of longevity and strength, from the
 -- facts up to each cut day.
 with cut_days as (
-    select * from intermediate.cut_days
+    select cut_on
+    from intermediate.cut_days
+    where purpose = 'matrix'
 ),
 
 customer_days as (

@@ -1,6 +1,8 @@
 -- What became of each referral, judged from the facts up to each cut day.
 with cut_days as (
-    select * from intermediate.cut_days
+    select distinct cut_on
+    from intermediate.cut_days
+    where purpose in ('matrix', 'kpi')
 ),
 
 referral_links as (
