@@ -110,7 +110,12 @@ scored as (
     select
         leads_at_cuts.cut_on,
         leads_at_cuts.customer_id,
-        cast(coalesce(scores.score, 0) as double) as score,
+        -- 12 places make whole points whole doubles again; more would not
+        case
+            when scores.customer_id is null then 0.0
+            when abs(scores.score) < 0.000001 then cast(scores.score as double)
+            else cast(cast(scores.score as decimal(38, 12)) as double)
+        end as score,
         scores.last_signal,
         scores.last_signal_on,
         coalesce(scores.signals_positive, 0) as signals_positive,
