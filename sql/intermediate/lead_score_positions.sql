@@ -53,56 +53,74 @@ leads_at_cuts as (
 -- and a yes count for them. A kind without points says nothing.
 signals as (
     select
-        customer_id,
-        day,
-        kind,
-        last_at,
-        interactions,
+        customer_interactions.customer_id,
+        customer_interactions.day,
+        customer_interactions.kind,
+        customer_interactions.last_at,
+        customer_interactions.interactions,
         case
-            when response = 'negative' or kind = 'unsubscribe'
-                then -abs(lead_points)
-            else lead_points
+            when
+                customer_interactions.response = 'negative'
+                or customer_interactions.kind = 'unsubscribe'
+                then -abs(customer_interactions.lead_points)
+            else customer_interactions.lead_points
         end as points
     from customer_interactions
+    inner join leads on customer_interactions.customer_id = leads.customer_id
     where
-        lead_points <> 0
+        customer_interactions.lead_points <> 0
         and (
-            is_inbound
-            or response in ('positive', 'negative')
-            or kind = 'unsubscribe'
+            customer_interactions.is_inbound
+            or customer_interactions.response in ('positive', 'negative')
+            or customer_interactions.kind = 'unsubscribe'
         )
 ),
 
--- Doubles are summed as decimals: their sum would depend on the order in which
--- rows come. 24 places keep the sign of what is 80 half-lives old.
+-- The points of a day are summed before they fade, as decimals, so that what
+-- cancels out leaves nothing.
+signal_days as (
+    select
+        customer_id,
+        day,
+        sum(cast(points as decimal(24, 12)) * interactions) as points,
+        first_value(kind order by last_at desc, kind) as last_signal,
+        cast(
+            coalesce(sum(interactions) filter (where points > 0), 0) as bigint
+        ) as signals_positive,
+        cast(
+            coalesce(sum(interactions) filter (where points < 0), 0) as bigint
+        ) as signals_negative
+    from signals
+    group by customer_id, day
+),
+
+-- Sums of doubles depend on the order in which rows come, so these are sums of
+-- decimals. 24 places keep the sign of what is 80 half-lives old.
 scores as (
     select
         leads_at_cuts.cut_on,
         leads_at_cuts.customer_id,
         sum(
             cast(
-                signals.points
-                * signals.interactions
+                cast(signal_days.points as double)
                 * power(
                     0.5,
-                    days_between(signals.day, leads_at_cuts.cut_on)
+                    days_between(signal_days.day, leads_at_cuts.cut_on)
                     / cast($lead_half_life_days as double)
                 ) as decimal(38, 24)
             )
         ) as score,
         first_value(
-            signals.kind order by signals.last_at desc, signals.kind
+            signal_days.last_signal order by signal_days.day desc
         ) as last_signal,
-        max(signals.day) as last_signal_on,
-        sum(case when signals.points > 0 then signals.interactions else 0 end)
-            as signals_positive,
-        sum(case when signals.points < 0 then signals.interactions else 0 end)
-            as signals_negative
+        max(signal_days.day) as last_signal_on,
+        sum(signal_days.signals_positive) as signals_positive,
+        sum(signal_days.signals_negative) as signals_negative
     from leads_at_cuts
-    inner join signals
+    inner join signal_days
         on
-            leads_at_cuts.customer_id = signals.customer_id
-            and leads_at_cuts.cut_on >= signals.day
+            leads_at_cuts.customer_id = signal_days.customer_id
+            and leads_at_cuts.cut_on >= signal_days.day
     group by leads_at_cuts.cut_on, leads_at_cuts.customer_id
 ),
 
@@ -113,7 +131,7 @@ scored as (
         -- 12 places make whole points whole doubles again; more would not
         case
             when scores.customer_id is null then 0.0
-            when abs(scores.score) < 0.000001 then cast(scores.score as double)
+            when abs(scores.score) < 1 then cast(scores.score as double)
             else cast(cast(scores.score as decimal(38, 12)) as double)
         end as score,
         scores.last_signal,
