@@ -17,6 +17,10 @@ buyers as (
     select * from intermediate.buyers
 ),
 
+lead_score_positions as (
+    select * from intermediate.lead_score_positions
+),
+
 campaigns as (
     select * from staging.campaigns
 ),
@@ -61,14 +65,25 @@ customers as (
         cuts.cut_on,
         count(*) as known,
         count(*) filter (where known_customers.is_contactable) as contactable,
-        count(*) filter (where known_customers.known_on > cuts.period_from)
-            as reach
+        count(*) filter (
+            where
+            not known_customers.is_known_from_start
+            and known_customers.known_on > cuts.period_from
+        ) as reach
     from cuts
     inner join known_customers
         on
-            known_customers.known_on is null
+            known_customers.is_known_from_start
             or cuts.cut_on >= known_customers.known_on
     group by cuts.cut_on
+),
+
+leads as (
+    select
+        cut_on,
+        count(*) filter (where grade in ('A', 'B')) as qualified_leads
+    from lead_score_positions
+    group by cut_on
 ),
 
 -- Who became a prospect by interest, not by a purchase.
@@ -249,7 +264,8 @@ final as (
     select
         cuts.cut_on,
         cast(coalesce(customers.reach, 0) as double) as reach,
-        cast(null as double) as qualified_leads,
+        cast(coalesce(leads.qualified_leads, 0) as double)
+            as qualified_leads,
         cast(conversions.converted as double)
         / nullif(conversions.prospects, 0) as lead_conversion_rate,
         cast(coalesce(purchases.new_customers, 0) as double) as new_customers,
@@ -280,6 +296,7 @@ final as (
         / nullif(customers.known, 0) as contactable_share
     from cuts
     left join customers on cuts.cut_on = customers.cut_on
+    left join leads on cuts.cut_on = leads.cut_on
     left join conversions on cuts.cut_on = conversions.cut_on
     left join purchases on cuts.cut_on = purchases.cut_on
     left join acquisition_costs on cuts.cut_on = acquisition_costs.cut_on
