@@ -7,6 +7,8 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, plan_err};
 
+use super::aggregate::list_of;
+
 /// A parameter of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parameter {
@@ -24,6 +26,8 @@ pub(super) enum Accepts {
     Whole,
     /// A number, read as a double.
     Number,
+    /// A list of numbers, read as doubles.
+    Numbers,
     /// An exact or a double number, read as it is.
     Money,
     /// Text; whole numbers are written out.
@@ -49,6 +53,13 @@ impl Accepts {
             }
             Self::Whole => (given.is_integer() || given.is_null()).then_some(DataType::Int64),
             Self::Number => (given.is_numeric() || given.is_null()).then_some(DataType::Float64),
+            Self::Numbers => match given {
+                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                    Self::Number.read_as(item.data_type()).map(list_of)
+                }
+                DataType::Null => Some(list_of(DataType::Float64)),
+                _ => None,
+            },
             Self::Money => match given {
                 DataType::Decimal128(..) | DataType::Float64 => Some(given.clone()),
                 DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal256(_, scale) => {
@@ -79,6 +90,7 @@ impl Accepts {
             Self::Day => "a date (business_day(ts) makes one from a timestamp)".into(),
             Self::Whole => "a whole number".into(),
             Self::Number | Self::Money => "a number".into(),
+            Self::Numbers => "a list of numbers".into(),
             Self::Text => "text".into(),
             Self::Fit(fields) => format!("a struct with the fields {}", fields.join(", ")),
         }

@@ -15,6 +15,7 @@ mod components;
 mod fitted;
 mod gamma_gamma_expected_value;
 mod gamma_gamma_fit;
+mod kmeans;
 mod round_cents;
 mod scalar;
 mod tally;
@@ -44,6 +45,7 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     functions.push(round_cents::function());
     functions.extend(bgnbd_predictions::functions());
     functions.push(gamma_gamma_expected_value::function());
+    functions.push(kmeans::assignment());
     functions
 }
 
@@ -54,5 +56,6 @@ pub fn aggregate_functions() -> Vec<AggregateUDF> {
         gamma_gamma_fit::function(),
         components::connected_components(),
         components::strong_components(),
+        kmeans::fit(),
     ]
 }

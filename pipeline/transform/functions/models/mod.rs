@@ -6,5 +6,7 @@
 pub mod bgnbd;
 pub mod gamma_gamma;
 pub mod graph;
+pub mod kmeans;
 pub mod optimise;
+pub mod random;
 pub mod special;
