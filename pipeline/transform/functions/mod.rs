@@ -7,6 +7,7 @@ pub mod models;
 
 mod aggregate;
 mod arguments;
+mod auc;
 mod bgnbd_fit;
 mod bgnbd_predictions;
 mod business_time;
@@ -15,6 +16,8 @@ mod components;
 mod fitted;
 mod gamma_gamma_expected_value;
 mod gamma_gamma_fit;
+mod logistic_fit;
+mod logistic_score;
 mod round_cents;
 mod scalar;
 mod tally;
@@ -44,6 +47,7 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     functions.push(round_cents::function());
     functions.extend(bgnbd_predictions::functions());
     functions.push(gamma_gamma_expected_value::function());
+    functions.push(logistic_score::function());
     functions
 }
 
@@ -52,6 +56,8 @@ pub fn aggregate_functions() -> Vec<AggregateUDF> {
     vec![
         bgnbd_fit::function(),
         gamma_gamma_fit::function(),
+        logistic_fit::function(),
+        auc::function(),
         components::connected_components(),
         components::strong_components(),
     ]
