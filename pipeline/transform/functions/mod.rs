@@ -7,6 +7,7 @@ pub mod models;
 
 mod aggregate;
 mod arguments;
+mod auc;
 mod bgnbd_fit;
 mod bgnbd_predictions;
 mod business_time;
@@ -16,6 +17,8 @@ mod fitted;
 mod gamma_gamma_expected_value;
 mod gamma_gamma_fit;
 mod kmeans;
+mod logistic_fit;
+mod logistic_score;
 mod round_cents;
 mod scalar;
 mod tally;
@@ -46,6 +49,7 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     functions.extend(bgnbd_predictions::functions());
     functions.push(gamma_gamma_expected_value::function());
     functions.push(kmeans::assignment());
+    functions.push(logistic_score::function());
     functions
 }
 
@@ -54,6 +58,8 @@ pub fn aggregate_functions() -> Vec<AggregateUDF> {
     vec![
         bgnbd_fit::function(),
         gamma_gamma_fit::function(),
+        logistic_fit::function(),
+        auc::function(),
         components::connected_components(),
         components::strong_components(),
         kmeans::fit(),
