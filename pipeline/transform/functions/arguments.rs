@@ -7,6 +7,8 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, plan_err};
 
+use super::aggregate::list_of;
+
 /// A parameter of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Parameter {
@@ -26,6 +28,10 @@ pub(super) enum Accepts {
     Number,
     /// An exact or a double number, read as it is.
     Money,
+    /// True or false.
+    Flag,
+    /// A list of numbers, read as doubles.
+    Numbers,
     /// Text; whole numbers are written out.
     Text,
     /// A fitted model: a struct that has at least these fields.
@@ -59,6 +65,14 @@ impl Accepts {
                 whole if whole.is_integer() => Some(DataType::Decimal128(20, 0)),
                 _ => None,
             },
+            Self::Flag => matches!(given, DataType::Boolean | DataType::Null).then_some(DataType::Boolean),
+            Self::Numbers => match given {
+                DataType::Null => Some(list_of(DataType::Float64)),
+                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                    (item.data_type().is_numeric() || item.data_type().is_null()).then(|| list_of(DataType::Float64))
+                }
+                _ => None,
+            },
             Self::Text => match given {
                 DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => Some(DataType::Utf8),
                 whole if whole.is_integer() => Some(DataType::Utf8),
@@ -79,6 +93,8 @@ impl Accepts {
             Self::Day => "a date (business_day(ts) makes one from a timestamp)".into(),
             Self::Whole => "a whole number".into(),
             Self::Number | Self::Money => "a number".into(),
+            Self::Flag => "true or false".into(),
+            Self::Numbers => "a list of numbers".into(),
             Self::Text => "text".into(),
             Self::Fit(fields) => format!("a struct with the fields {}", fields.join(", ")),
         }

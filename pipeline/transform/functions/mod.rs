@@ -15,6 +15,9 @@ mod components;
 mod fitted;
 mod gamma_gamma_expected_value;
 mod gamma_gamma_fit;
+mod intervals;
+mod kaplan_meier;
+mod quantiles;
 mod round_cents;
 mod scalar;
 mod tally;
@@ -44,6 +47,8 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     functions.push(round_cents::function());
     functions.extend(bgnbd_predictions::functions());
     functions.push(gamma_gamma_expected_value::function());
+    functions.extend(intervals::functions());
+    functions.push(quantiles::quantile_class());
     functions
 }
 
@@ -54,5 +59,7 @@ pub fn aggregate_functions() -> Vec<AggregateUDF> {
         gamma_gamma_fit::function(),
         components::connected_components(),
         components::strong_components(),
+        kaplan_meier::function(),
+        quantiles::quantile_cuts(),
     ]
 }
