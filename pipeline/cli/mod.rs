@@ -24,6 +24,7 @@ pub mod status;
 pub mod suggest;
 pub mod surroundings;
 pub mod tables;
+pub mod test;
 pub mod text_table;
 pub mod validate;
 
@@ -69,6 +70,7 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Completions(arguments) => completions::execute(&arguments, context),
         Command::Demo(arguments) => demo::execute(&arguments, context).await,
         Command::Validate(arguments) => context.interruptible(validate::execute(&arguments, context)).await,
+        Command::Test(arguments) => context.interruptible(test::execute(&arguments, context)).await,
         Command::Plan(arguments) => context.interruptible(plan::execute(&arguments, context)).await,
         Command::Run(arguments) => run::execute(&arguments, context).await,
         Command::Rejected(arguments) => context.interruptible(rejected::execute(&arguments, context)).await,

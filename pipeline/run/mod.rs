@@ -11,6 +11,7 @@
 
 mod backfill;
 mod build;
+mod cases;
 mod error;
 mod execute;
 mod landing;
@@ -22,9 +23,10 @@ mod validate;
 mod view;
 
 pub use backfill::{DayChoice, DayListener, choose_days, create_backfill, run_backfill};
+pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};
