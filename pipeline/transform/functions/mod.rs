@@ -19,6 +19,9 @@ mod gamma_gamma_fit;
 mod kmeans;
 mod logistic_fit;
 mod logistic_score;
+mod intervals;
+mod kaplan_meier;
+mod quantiles;
 mod round_cents;
 mod scalar;
 mod tally;
@@ -50,6 +53,8 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     functions.push(gamma_gamma_expected_value::function());
     functions.push(kmeans::assignment());
     functions.push(logistic_score::function());
+    functions.extend(intervals::functions());
+    functions.push(quantiles::quantile_class());
     functions
 }
 
@@ -63,5 +68,7 @@ pub fn aggregate_functions() -> Vec<AggregateUDF> {
         components::connected_components(),
         components::strong_components(),
         kmeans::fit(),
+        kaplan_meier::function(),
+        quantiles::quantile_cuts(),
     ]
 }
