@@ -1,10 +1,14 @@
 //! The mathematics behind the functions, without DataFusion: numbers in, numbers out.
 //!
 //! A model is a folder: its parameters with their limits, its likelihood with exact derivatives, its fit, and what it
-//! predicts. A further one (Pareto/NBD, MBG/NBD, k-means, Kaplan-Meier, logistic regression) gets its own beside these.
+//! predicts. A further one (k-means, Kaplan-Meier, logistic regression) gets its own beside these. What the models of repeat
+//! purchases share is in [`purchases`].
 
 pub mod bgnbd;
 pub mod gamma_gamma;
 pub mod graph;
+pub mod mbgnbd;
 pub mod optimise;
+pub mod pareto_nbd;
+pub mod purchases;
 pub mod special;
