@@ -75,7 +75,9 @@ impl Rows {
     fn set_k(&mut self, given: i64) -> Result<()> {
         if usize::try_from(given).is_ok_and(|k| (1..=MAX_CLUSTERS).contains(&k)) {
             match self.k {
-                Some(known) if known != given => return exec_err!("{FIT}: k is {known} in some rows and {given} in others"),
+                Some(known) if known != given => {
+                    return exec_err!("{FIT}: k is {known} in some rows and {given} in others");
+                }
                 _ => self.k = Some(given),
             }
             return Ok(());

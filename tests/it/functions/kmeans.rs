@@ -59,7 +59,10 @@ fn add_points(context: &SessionContext, points: &[Point], partitions: usize) {
             let field = Arc::new(Field::new_list_field(DataType::Float64, true));
             let features = ListArray::new(field, lengths, Arc::new(values), None);
             let ids: Int64Array = mine.iter().map(|(id, _)| Some(*id as i64)).collect();
-            vec![RecordBatch::try_from_iter([("id", Arc::new(ids) as _), ("features", Arc::new(features) as _)]).unwrap()]
+            vec![
+                RecordBatch::try_from_iter([("id", Arc::new(ids) as _), ("features", Arc::new(features) as _)])
+                    .unwrap(),
+            ]
         })
         .collect();
     let table = MemTable::try_new(batches[0][0].schema(), batches).unwrap();
@@ -78,7 +81,8 @@ async fn fit(context: &SessionContext, k: usize) -> RecordBatch {
 }
 
 fn field<'a>(fit: &'a RecordBatch, name: &str) -> &'a dyn Array {
-    let places: Vec<usize> = (0..fit.num_columns()).filter(|at| fit.schema().field(*at).name().contains(name)).collect();
+    let places: Vec<usize> =
+        (0..fit.num_columns()).filter(|at| fit.schema().field(*at).name().contains(name)).collect();
     let exact = places.iter().find(|at| fit.schema().field(**at).name().ends_with(&format!(".{name}")));
     fit.column(*exact.or(places.first()).unwrap_or_else(|| panic!("no {name} in {:?}", fit.schema()))).as_ref()
 }
@@ -122,7 +126,8 @@ fn squared(one: &[f64], other: &[f64]) -> f64 {
 #[tokio::test]
 async fn inertia_is_that_of_scikit_learn() {
     let context = with_points(&iris());
-    let expected = [600.0, 222.36170496502302, 139.82049635974982, 114.0923282435746, 90.80728315078542, 79.99855804596771];
+    let expected =
+        [600.0, 222.36170496502302, 139.82049635974982, 114.0923282435746, 90.80728315078542, 79.99855804596771];
     for (k, expected) in (1..).zip(expected) {
         let found = inertia(&context, k).await;
         assert!(found <= expected * 1.001, "{k} clusters of iris: {found}, scikit-learn has {expected}");
@@ -292,7 +297,10 @@ async fn wrong_calls_are_told() {
             "kmeans_fit: some rows have ",
         ),
         ("select kmeans_fit([]::double[], 2) from points", "kmeans_fit: the lists of features are empty"),
-        ("select kmeans_fit(id, 2) from points", "kmeans_fit: argument 1 (features) is Int64, expected a list of numbers"),
+        (
+            "select kmeans_fit(id, 2) from points",
+            "kmeans_fit: argument 1 (features) is Int64, expected a list of numbers",
+        ),
         (
             "select kmeans_cluster((select kmeans_fit(features, 2) from points), [1.0])",
             "kmeans_cluster: 1 features, but the model has 2",
@@ -321,6 +329,7 @@ async fn a_million_points_fit_in_little_memory() {
     register(&mut context, chrono_tz::UTC).unwrap();
     let sql = "with n as (select unnest(range(0, 1000000)) as n) \
                select kmeans_fit([sin(n), cos(n * 0.7), sin(n * 1.3) + n % 5, ln(1.0 + n % 97), n % 11], 5) as m from n";
-    let found = text(&context, &format!("select [m['points'], m['clusters'], m['is_converged']::int] from ({sql})")).await;
+    let found =
+        text(&context, &format!("select [m['points'], m['clusters'], m['is_converged']::int] from ({sql})")).await;
     assert_eq!(found, "[1000000, 5, 1]");
 }

@@ -10,6 +10,7 @@ mod components;
 pub mod datasets;
 mod gamma_gamma;
 mod kmeans;
+mod logistic;
 mod round_cents;
 
 use std::sync::Arc;

@@ -339,9 +339,10 @@ impl<'a> Search<'a> {
     }
 
     fn inertia(&self) -> f64 {
-        let distances = self.points.iter().map(|(point, weight)| {
-            nearest(point, &self.centres).map_or(0.0, |(_, distance)| weight as f64 * distance)
-        });
+        let distances = self
+            .points
+            .iter()
+            .map(|(point, weight)| nearest(point, &self.centres).map_or(0.0, |(_, distance)| weight as f64 * distance));
         distances.sum()
     }
 
