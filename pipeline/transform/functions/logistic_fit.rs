@@ -67,11 +67,7 @@ impl Rows {
         }
         match self.ridge {
             Some(known) if known != ridge => {
-                exec_err!(
-                    "{NAME}: the ridge is {} in one row and {} in another",
-                    known.min(ridge),
-                    known.max(ridge)
-                )
+                exec_err!("{NAME}: the ridge is {} in one row and {} in another", known.min(ridge), known.max(ridge))
             }
             _ => {
                 self.ridge = Some(ridge);

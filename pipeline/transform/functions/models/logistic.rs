@@ -142,9 +142,10 @@ impl Design {
     /// Returns each distinct row with its tally.
     fn rows(&self) -> impl Iterator<Item = (&[f64], &Tally)> {
         let width = self.columns.len();
-        self.tallies.iter().enumerate().map(move |(place, tally)| {
-            (&self.standardised[place * width..(place + 1) * width], tally)
-        })
+        self.tallies
+            .iter()
+            .enumerate()
+            .map(move |(place, tally)| (&self.standardised[place * width..(place + 1) * width], tally))
     }
 
     /// The penalised log-likelihood with its derivatives by the intercept and the coefficients.
@@ -254,7 +255,11 @@ fn column<'a, V: Iterator<Item = (f64, &'a Tally)>>(
 }
 
 fn compare(one: &[f64], other: &[f64]) -> Ordering {
-    one.iter().zip(other).map(|(one, other)| one.total_cmp(other)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    one.iter()
+        .zip(other)
+        .map(|(one, other)| one.total_cmp(other))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 /// The linear predictor of a row of standardised features.
