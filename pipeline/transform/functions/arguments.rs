@@ -56,9 +56,8 @@ impl Accepts {
             Self::Whole => (given.is_integer() || given.is_null()).then_some(DataType::Int64),
             Self::Number => (given.is_numeric() || given.is_null()).then_some(DataType::Float64),
             Self::Numbers => match given {
-                DataType::List(items) | DataType::LargeList(items) | DataType::FixedSizeList(items, _) => {
-                    let item = items.data_type();
-                    (item.is_numeric() || item.is_null()).then(|| list_of(DataType::Float64))
+                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                    Self::Number.read_as(item.data_type()).map(list_of)
                 }
                 DataType::Null => Some(list_of(DataType::Float64)),
                 _ => None,
