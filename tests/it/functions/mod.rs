@@ -9,6 +9,9 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod intervals;
+mod kaplan_meier;
+mod quantiles;
 mod round_cents;
 
 use std::sync::Arc;
