@@ -3,7 +3,9 @@
 mod cdnow;
 mod known;
 mod late_files;
+mod olist;
 mod online_retail;
+mod own_stages;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -80,7 +82,15 @@ impl Project {
 /// Needs no data: only the files that are committed.
 #[test]
 fn the_projects_have_no_mistakes() {
-    for name in ["cdnow_sample", "cdnow_master", "online_retail", "online_retail_returns"] {
+    for name in [
+        "cdnow_sample",
+        "cdnow_master",
+        "four_stages",
+        "olist",
+        "online_retail",
+        "online_retail_returns",
+        "seven_stages",
+    ] {
         let project = Project::in_folder(name, Path::new("/nowhere"));
         project.succeed(&["validate"]);
     }
