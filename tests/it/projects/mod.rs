@@ -1,6 +1,7 @@
 //! Public data sets as ordinary projects (`tests/projects/`), run by the real binary: the published figures come out.
 
 mod cdnow;
+mod groceries;
 mod known;
 mod late_files;
 mod olist;
@@ -86,6 +87,7 @@ fn the_projects_have_no_mistakes() {
         "cdnow_sample",
         "cdnow_master",
         "four_stages",
+        "groceries",
         "olist",
         "online_retail",
         "online_retail_returns",
