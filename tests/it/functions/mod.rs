@@ -9,6 +9,7 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod kmeans;
 mod logistic;
 mod round_cents;
 
