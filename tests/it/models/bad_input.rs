@@ -189,7 +189,7 @@ async fn revenue_below_and_at_nothing() {
     assert_says(&builder, value, &["c5 1 -40.00", "free 2 0.00"]).await;
     let churn = "select concat_ws(' ', category, products_now, revenue_lost) as lost from marts.churn
         where customer_id in ('c5', 'free') order by customer_id";
-    assert_says(&builder, churn, &["account 0 50.00", "none 2 0.00"]).await;
+    assert_says(&builder, churn, &["account 0 60.00", "none 2 0.00"]).await;
     let shares = "select count(*) as shares from marts.revenue_concentration where cumulative_share is not null";
     let total = says(&builder, "select sum(revenue) as total from marts.customer_value").await;
     assert_eq!(total, ["-240.00"], "and {:?} shares", says(&builder, shares).await);
