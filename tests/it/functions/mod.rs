@@ -9,6 +9,8 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod kmeans;
+mod logistic;
 mod round_cents;
 
 use std::sync::Arc;
