@@ -96,6 +96,8 @@ pub enum Command {
     Tables(TablesArguments),
     /// Query the published tables with SQL
     Query(QueryArguments),
+    /// Write the data dictionary: every table, column, parameter and check
+    Docs(DocsArguments),
     /// Publish an earlier release again
     Rollback(RollbackArguments),
     /// Check the environment: configuration, stores, state, machine
@@ -400,6 +402,20 @@ pub struct QueryArguments {
     /// Read what this job published; needed with several jobs and --release
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
+}
+
+/// `lifecycle docs`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lifecycle docs                        docs/data-dictionary.md and docs/data-dictionary.html
+  lifecycle docs --dir site
+
+Lineage is read from the plans of the models, results of checks from the last runs. The same project in the same state
+makes the same files.")]
+pub struct DocsArguments {
+    /// The folder to write to; the default is docs/ in the project
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `lifecycle rollback`

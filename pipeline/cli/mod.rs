@@ -7,6 +7,7 @@ pub mod batches;
 pub mod completions;
 pub mod context;
 pub mod demo;
+pub mod docs;
 pub mod doctor;
 pub mod failure;
 pub mod init;
@@ -67,6 +68,7 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Status(arguments) => context.interruptible(status::execute(&arguments, context)).await,
         Command::Runs(arguments) => context.interruptible(runs::execute(&arguments, context)).await,
         Command::Doctor(arguments) => context.interruptible(doctor::execute(&arguments, context)).await,
+        Command::Docs(arguments) => context.interruptible(docs::execute(&arguments, context)).await,
         Command::Completions(arguments) => completions::execute(&arguments, context),
         Command::Demo(arguments) => demo::execute(&arguments, context).await,
         Command::Validate(arguments) => context.interruptible(validate::execute(&arguments, context)).await,

@@ -12,6 +12,7 @@
 mod backfill;
 mod build;
 mod cases;
+mod dictionary;
 mod error;
 mod execute;
 mod landing;
@@ -24,6 +25,7 @@ mod view;
 
 pub use backfill::{DayChoice, DayListener, choose_days, create_backfill, run_backfill};
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
+pub use dictionary::data_dictionary;
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
 pub use prepare::{Prepared, prepare, select_cases};

@@ -7,6 +7,7 @@ pub mod models;
 
 mod aggregate;
 mod arguments;
+mod auc;
 mod bgnbd_fit;
 mod bgnbd_predictions;
 mod business_time;
@@ -15,6 +16,12 @@ mod components;
 mod fitted;
 mod gamma_gamma_expected_value;
 mod gamma_gamma_fit;
+mod intervals;
+mod kaplan_meier;
+mod kmeans;
+mod logistic_fit;
+mod logistic_score;
+mod quantiles;
 mod round_cents;
 mod scalar;
 mod tally;
@@ -44,6 +51,10 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     functions.push(round_cents::function());
     functions.extend(bgnbd_predictions::functions());
     functions.push(gamma_gamma_expected_value::function());
+    functions.push(kmeans::assignment());
+    functions.push(logistic_score::function());
+    functions.extend(intervals::functions());
+    functions.push(quantiles::quantile_class());
     functions
 }
 
@@ -52,7 +63,12 @@ pub fn aggregate_functions() -> Vec<AggregateUDF> {
     vec![
         bgnbd_fit::function(),
         gamma_gamma_fit::function(),
+        logistic_fit::function(),
+        auc::function(),
         components::connected_components(),
         components::strong_components(),
+        kmeans::fit(),
+        kaplan_meier::function(),
+        quantiles::quantile_cuts(),
     ]
 }

@@ -9,6 +9,7 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod logistic;
 mod round_cents;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Public data sets as ordinary projects (`tests/projects/`), run by the real binary: the published figures come out.
 
 mod cdnow;
+mod groceries;
 mod known;
 mod late_files;
 mod online_retail;
@@ -80,7 +81,7 @@ impl Project {
 /// Needs no data: only the files that are committed.
 #[test]
 fn the_projects_have_no_mistakes() {
-    for name in ["cdnow_sample", "cdnow_master", "online_retail", "online_retail_returns"] {
+    for name in ["cdnow_sample", "cdnow_master", "online_retail", "online_retail_returns", "groceries"] {
         let project = Project::in_folder(name, Path::new("/nowhere"));
         project.succeed(&["validate"]);
     }

@@ -1,0 +1,1 @@
+//! Logistic regression and the area under the curve: published figures, a reference implementation's, properties.
