@@ -9,6 +9,9 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod pareto_nbd;
+mod purchase_models;
+mod purchase_models_sql;
 mod round_cents;
 
 use std::sync::Arc;
