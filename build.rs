@@ -1,4 +1,4 @@
-//! Lists the standard SQL models, so that the binary holds them and `lifecycle init` can write them out.
+//! Lists the standard SQL models and their cases, so that the binary holds them and `lifecycle init` can write them out.
 
 #![allow(clippy::print_stdout, reason = "a build script talks to cargo on stdout")]
 
@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=sql");
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let mut files = Vec::new();
-    let models = root.join("sql");
-    if models.is_dir() {
-        collect(&models, &mut files)?;
-    } else {
-        println!("cargo:warning=there is no folder sql/: the binary will hold no standard models");
+    for folder in ["sql", "tests/sql"] {
+        println!("cargo:rerun-if-changed={folder}");
+        let path = root.join(folder);
+        if path.is_dir() {
+            collect(&path, &mut files)?;
+        } else {
+            println!("cargo:warning=there is no folder {folder}/: the binary will not hold its files");
+        }
     }
     files.sort();
     let mut list = String::from("&[\n");
@@ -28,7 +30,7 @@ fn main() -> io::Result<()> {
     std::fs::write(PathBuf::from(variable("OUT_DIR")?).join("standard_models.rs"), list)
 }
 
-/// Adds the models, their YAML, the seeds and the notes of a folder and those below it.
+/// Adds the models, their YAML, the cases, the seeds and the notes of a folder and those below it.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

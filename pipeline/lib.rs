@@ -8,6 +8,7 @@ pub mod run;
 
 pub mod check;
 pub mod demo;
+pub mod dictionary;
 pub mod land;
 pub mod plan;
 pub mod publish;

@@ -78,6 +78,8 @@ pub enum Command {
     Init(InitArguments),
     /// Report every mistake in the project's files; reads no data
     Validate(ValidateArguments),
+    /// Run the cases of models: given rows, expected rows
+    Test(TestArguments),
     /// Show what a run would do, and why
     Plan(PlanArguments),
     /// Land, build, check and publish a job for one day
@@ -94,6 +96,8 @@ pub enum Command {
     Tables(TablesArguments),
     /// Query the published tables with SQL
     Query(QueryArguments),
+    /// Write the data dictionary: every table, column, parameter and check
+    Docs(DocsArguments),
     /// Publish an earlier release again
     Rollback(RollbackArguments),
     /// Check the environment: configuration, stores, state, machine
@@ -166,6 +170,24 @@ pub struct RunSelection {
     /// Give a parameter another value for this run; may be repeated
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub variables: Vec<(String, String)>,
+}
+
+/// `lifecycle test`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lifecycle test                        every case in tests/sql
+  lifecycle test churn                  those of one model
+  lifecycle test marts --failed         say nothing of those that pass
+
+A case is given rows by table, and the rows that the model makes of them; the model's checks run too. Nothing is read
+from or written to the warehouse.")]
+pub struct TestArguments {
+    /// Only these models: names, folders, tag:x, +upstream, downstream+
+    #[arg(value_name = "SELECTOR")]
+    pub select: Vec<String>,
+    /// Print only the cases that fail
+    #[arg(long)]
+    pub failed: bool,
 }
 
 /// `lifecycle plan`
@@ -380,6 +402,20 @@ pub struct QueryArguments {
     /// Read what this job published; needed with several jobs and --release
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
+}
+
+/// `lifecycle docs`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lifecycle docs                        docs/data-dictionary.md and docs/data-dictionary.html
+  lifecycle docs --dir site
+
+Lineage is read from the plans of the models, results of checks from the last runs. The same project in the same state
+makes the same files.")]
+pub struct DocsArguments {
+    /// The folder to write to; the default is docs/ in the project
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// `lifecycle rollback`

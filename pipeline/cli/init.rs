@@ -7,7 +7,7 @@ use super::context::Context;
 use super::{ExitCode, Failure, Report, numbers};
 use crate::config::json_schemas;
 
-/// The standard models and seeds: the project-relative path and the text of each file under `sql/`.
+/// The standard models, seeds and cases: the project-relative path and the text of each file under `sql/` and `tests/sql/`.
 pub const STANDARD_MODELS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/standard_models.rs"));
 
 const TEMPLATES: &[(&str, &str)] = &[
@@ -53,7 +53,7 @@ pub fn write_demo_project(directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory.join("raw")).map_err(|error| not_written(directory, &error))
 }
 
-/// Writes the standard models and seeds as plain files under `directory/sql`.
+/// Writes the standard models, seeds and cases as plain files under `directory/sql` and `directory/tests/sql`.
 pub fn write_standard_models(directory: &Path) -> Result<(), Failure> {
     STANDARD_MODELS.iter().try_for_each(|(name, text)| write(&directory.join(name), text))
 }

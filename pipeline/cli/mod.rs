@@ -7,6 +7,7 @@ pub mod batches;
 pub mod completions;
 pub mod context;
 pub mod demo;
+pub mod docs;
 pub mod doctor;
 pub mod failure;
 pub mod init;
@@ -24,6 +25,7 @@ pub mod status;
 pub mod suggest;
 pub mod surroundings;
 pub mod tables;
+pub mod test;
 pub mod text_table;
 pub mod validate;
 
@@ -66,9 +68,11 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Status(arguments) => context.interruptible(status::execute(&arguments, context)).await,
         Command::Runs(arguments) => context.interruptible(runs::execute(&arguments, context)).await,
         Command::Doctor(arguments) => context.interruptible(doctor::execute(&arguments, context)).await,
+        Command::Docs(arguments) => context.interruptible(docs::execute(&arguments, context)).await,
         Command::Completions(arguments) => completions::execute(&arguments, context),
         Command::Demo(arguments) => demo::execute(&arguments, context).await,
         Command::Validate(arguments) => context.interruptible(validate::execute(&arguments, context)).await,
+        Command::Test(arguments) => context.interruptible(test::execute(&arguments, context)).await,
         Command::Plan(arguments) => context.interruptible(plan::execute(&arguments, context)).await,
         Command::Run(arguments) => run::execute(&arguments, context).await,
         Command::Rejected(arguments) => context.interruptible(rejected::execute(&arguments, context)).await,

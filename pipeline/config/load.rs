@@ -5,13 +5,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::document::{Findings, ReadEnvironment, Variables, read_document, read_text};
-use super::raw::{FileKind, RawEnvironment, RawJob, RawModel, RawSeed};
+use super::raw::{FileKind, RawCases, RawEnvironment, RawJob, RawModel, RawSeed};
 use super::text::{did_you_mean, is_identifier, one_of};
 use super::validate::{
-    CheckedEnvironment, CheckedJob, CheckedModel, Known, ModelFiles, validate_environment, validate_job,
-    validate_model, validate_project, validate_seed,
+    CheckedEnvironment, CheckedJob, CheckedModel, Known, ModelFiles, validate_cases, validate_environment,
+    validate_job, validate_model, validate_project, validate_seed,
 };
-use super::{Environment, Problem, Problems, Project, Seed, TableName};
+use super::{Case, Environment, Problem, Problems, Project, Seed, TableName};
 
 /// Reads and validates a whole project for one environment; `read_env` reads the variables that `${env:NAME}` names.
 ///
@@ -77,6 +77,24 @@ pub fn load_environment(
             Err(problems)
         }
     }
+}
+
+/// Reads and validates the cases of a project's models, `tests/sql/<model>.yaml`, in the order of files and lines.
+pub fn load_cases(project: &Project) -> Result<Vec<Case>, Problems> {
+    let mut problems = Problems::default();
+    let mut cases = Vec::new();
+    let shown = Path::new("tests/sql");
+    for (name, path) in entries(&project.root.join(shown), shown, &mut problems) {
+        if extension(&path) != "yaml" {
+            continue;
+        }
+        let Some(mut findings) = open(&project.root, &shown.join(&name), &mut problems) else { continue };
+        if let Some(document) = read_document::<RawCases>(&mut findings, FileKind::Cases, Variables::None) {
+            cases.extend(validate_cases(&mut findings, document.raw, &stem(&path), project));
+        }
+        problems.extend(findings.problems.0);
+    }
+    problems.into_result(cases)
 }
 
 /// Checks the environments that a run does not use: everything but the values of variables that are not set here.

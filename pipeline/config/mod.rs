@@ -4,6 +4,7 @@
 //! reported together. The way of a file: [`load_project`] reads its text, `yaml` makes a tree with places of it, the
 //! tree is compared with the JSON Schema of its raw struct, and `validate` turns the raw struct into the types here.
 
+mod cases;
 mod csv;
 mod document;
 mod environment;
@@ -20,9 +21,10 @@ mod text;
 mod validate;
 mod yaml;
 
+pub use cases::{Case, CaseRow};
 pub use environment::{Environment, Location};
 pub use job::{CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
-pub use load::{check_other_environments, load_environment, load_project};
+pub use load::{check_other_environments, load_cases, load_environment, load_project};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
     ParameterError, ParameterValue, Parameters, STANDARD_PARAMETERS, StandardParameter, standard_parameter,

@@ -45,6 +45,20 @@ impl ParameterValue {
     }
 }
 
+impl std::fmt::Display for ParameterValue {
+    /// As a configuration writes it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Integer(value) => write!(formatter, "{value}"),
+            Self::Double(value) => write!(formatter, "{value}"),
+            Self::Boolean(value) => write!(formatter, "{value}"),
+            Self::Text(value) => write!(formatter, "{value}"),
+            Self::Date(Some(value)) => write!(formatter, "{value}"),
+            Self::Date(None) => formatter.write_str("none"),
+        }
+    }
+}
+
 /// All parameters of a job by name, defaults included. `as_of` is not among them: it belongs to a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters(pub BTreeMap<String, ParameterValue>);

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use futures::StreamExt;
 
 use crate::config::History;
-use crate::storage::{DataFile, Snapshot, StorageError, Table};
+use crate::storage::{COLUMN_COMMENT, DataFile, Snapshot, StorageError, Table};
 
 use super::set_files;
 
@@ -28,6 +28,8 @@ pub struct HistoryRequest<'a> {
     pub schema: &'a SchemaRef,
     pub files: &'a [DataFile],
     pub description: &'a str,
+    /// `schema` with what each column is.
+    pub described: &'a SchemaRef,
     pub run_id: &'a str,
 }
 
@@ -58,7 +60,8 @@ pub async fn write_history(request: &HistoryRequest<'_>) -> Result<Snapshot, Sto
     let kept = kept_days(files.iter().filter_map(day_of).collect(), request.keeps);
     files.retain(|file| day_of(file).is_some_and(|day| kept.contains(&day)));
     let description = format!("Snapshots of: {}", request.description);
-    set_files(request.history_table, &schema, &partition, &files, Some(&description), request.run_id).await
+    let described = history_schema(request.described);
+    set_files(request.history_table, &described, &partition, &files, Some(&description), request.run_id).await
 }
 
 fn day_of(file: &DataFile) -> Option<NaiveDate> {
@@ -72,9 +75,14 @@ fn kept_days(days: BTreeSet<NaiveDate>, keeps: History) -> BTreeSet<NaiveDate> {
 }
 
 fn history_schema(schema: &SchemaRef) -> SchemaRef {
-    let mut fields: Vec<Field> = vec![Field::new(AS_OF, DataType::Date32, true)];
+    let mut fields: Vec<Field> = vec![as_of_field()];
     fields.extend(schema.fields().iter().map(|field| field.as_ref().clone()));
     Arc::new(Schema::new(fields))
+}
+
+fn as_of_field() -> Field {
+    let comment = (COLUMN_COMMENT.to_owned(), "The day up to which facts count in this snapshot.".to_owned());
+    Field::new(AS_OF, DataType::Date32, true).with_metadata([comment].into())
 }
 
 fn with_as_of(

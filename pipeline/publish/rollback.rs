@@ -36,9 +36,16 @@ pub async fn rollback(
         then.push((name, released, table, snapshot));
     }
     for (name, released, table, then) in then {
-        let now = set_files(&table, &then.schema, &then.partition_columns, &then.files, None, run_id)
-            .await
-            .map_err(|source| PublishError::Commit { table: name.clone(), source })?;
+        let now = set_files(
+            &table,
+            &then.described_schema(),
+            &then.partition_columns,
+            &then.files,
+            then.description(),
+            run_id,
+        )
+        .await
+        .map_err(|source| PublishError::Commit { table: name.clone(), source })?;
         tables.insert(name.clone(), ReleasedTable { version: now.version, ..released.clone() });
     }
     let release = Release {

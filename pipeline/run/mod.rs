@@ -11,6 +11,8 @@
 
 mod backfill;
 mod build;
+mod cases;
+mod dictionary;
 mod error;
 mod execute;
 mod landing;
@@ -22,9 +24,11 @@ mod validate;
 mod view;
 
 pub use backfill::{DayChoice, DayListener, choose_days, create_backfill, run_backfill};
+pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
+pub use dictionary::data_dictionary;
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};

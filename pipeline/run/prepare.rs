@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
+use crate::config::{Case, Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
 use crate::land::{LandingPlan, TouchedDays, landed_schema};
 use crate::plan::{Graph, GraphMistake, PlanInputs, RunPlan, SourceState, SourceVersion, Touched, nearest, plan_run};
 use crate::storage::{Release, Snapshot, StorageError, Table, Warehouse};
@@ -80,6 +80,17 @@ fn select(project: &Project, graph: &Graph, job: &Job, request: &RunRequest) -> 
         Some(model) => Err(RunError::NotOfJob { job: job.name.clone(), model: model.to_string() }),
         None => Ok(asked),
     }
+}
+
+/// The cases of the chosen models (of all, where nothing is chosen), and the graph to build them with.
+pub fn select_cases(project: &Project, cases: Vec<Case>, selectors: &[String]) -> Result<(Graph, Vec<Case>), RunError> {
+    let graph = graph(project).map_err(RunError::Problems)?;
+    if selectors.is_empty() {
+        return Ok((graph, cases));
+    }
+    let chosen = select_models(project, selectors, &GraphView(&graph)).map_err(RunError::Selector)?;
+    let cases = cases.into_iter().filter(|case| chosen.contains(&case.model)).collect();
+    Ok((graph, cases))
 }
 
 /// Refuses a request that cannot be meant, before anything is locked, recorded or read.

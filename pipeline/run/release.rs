@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use crate::publish::{
 };
 use crate::state::State;
 use crate::storage::{Release, ReleasedTable, Snapshot, Warehouse};
+use crate::transform::described_schema;
 
 use super::build::BuiltTable;
 use super::lease::HeldLease;
@@ -83,8 +85,9 @@ async fn commit(publication: &Publication<'_>, built: &BuiltTable) -> Result<Rel
         return Err(RunError::NothingPublished { job: publication.job.name.clone() });
     };
     let description = description(publication.project, name);
+    let described = described(publication.project, name, &candidate.schema);
     let snapshot =
-        set_files(&candidate.table, &candidate.schema, &[], &candidate.files, Some(&description), publication.run_id)
+        set_files(&candidate.table, &described, &[], &candidate.files, Some(&description), publication.run_id)
             .await
             .map_err(failed)?;
     Ok(released(publication, built, &snapshot))
@@ -105,6 +108,7 @@ async fn history(publication: &Publication<'_>, built: &BuiltTable) -> Result<(S
         schema: &candidate.schema,
         files: &candidate.files,
         description: &model.description,
+        described: &described_schema(&model.columns),
         run_id: publication.run_id,
     };
     let snapshot = write_history(&request).await.map_err(failed)?;
@@ -129,6 +133,11 @@ fn released(publication: &Publication<'_>, built: &BuiltTable, snapshot: &Snapsh
 
 fn description(project: &Project, name: &TableName) -> String {
     project.models.get(name).map(|model| model.description.trim().to_owned()).unwrap_or_default()
+}
+
+/// The columns with what the model's YAML says of them.
+fn described(project: &Project, name: &TableName, schema: &SchemaRef) -> SchemaRef {
+    project.models.get(name).map_or_else(|| schema.clone(), |model| described_schema(&model.columns))
 }
 
 /// What a release changed of the one before it.

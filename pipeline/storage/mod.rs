@@ -14,7 +14,7 @@ mod writer;
 pub use data_file::DataFile;
 pub use reader::BatchStream;
 pub use stores::Stores;
-pub use table::{Change, CommitMetadata, Snapshot, Table};
+pub use table::{COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
 pub use warehouse::{Release, ReleasedTable, Warehouse};
 pub use writer::FileWriter;
 

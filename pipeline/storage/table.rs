@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
@@ -65,6 +65,18 @@ pub struct Change {
     pub transaction: Option<(String, i64)>,
 }
 
+impl Snapshot {
+    /// What the table's metadata says of it.
+    pub fn description(&self) -> Option<&str> {
+        self.eager.metadata().description()
+    }
+
+    /// The columns with their comments.
+    pub fn described_schema(&self) -> SchemaRef {
+        self.eager.arrow_schema()
+    }
+}
+
 impl Table {
     /// Addresses a table; nothing is read or written.
     pub fn open(stores: &Stores, url: &Url) -> Result<Self, StorageError> {
@@ -112,7 +124,7 @@ impl Table {
             .map_err(|error| self.failed(error))?;
         Ok(Snapshot {
             version: eager.version(),
-            schema: eager.arrow_schema(),
+            schema: without_comments(&eager.arrow_schema()),
             partition_columns: eager.metadata().partition_columns().to_vec(),
             files,
             eager,
@@ -234,7 +246,7 @@ impl std::fmt::Debug for Table {
 
 /// The metadata action that a commit needs: for a new table, and where columns or description changed.
 fn changed_metadata(base: Option<&Snapshot>, change: &Change) -> Result<Option<Metadata>, DeltaTableError> {
-    let schema: StructType = without_metadata(&change.schema)
+    let schema: StructType = with_comments_only(&change.schema)
         .as_ref()
         .try_into_kernel()
         .map_err(|source| DeltaTableError::Arrow { source })?;
@@ -257,14 +269,22 @@ fn changed_metadata(base: Option<&Snapshot>, change: &Change) -> Result<Option<M
     Ok(Some(metadata))
 }
 
-/// Every column nullable and bare: what a table promises is checked, not left to the format.
-fn without_metadata(schema: &SchemaRef) -> SchemaRef {
-    let fields = schema
-        .fields()
-        .iter()
-        .map(|field| arrow::datatypes::Field::new(field.name(), field.data_type().clone(), true))
-        .collect::<Vec<_>>();
-    Arc::new(Schema::new(fields))
+/// The key of a column's metadata under which readers of Delta look for what the column is.
+pub const COLUMN_COMMENT: &str = "comment";
+
+/// Every column nullable and bare but for its comment: what a table promises is checked, not left to the format.
+fn with_comments_only(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let comment = field.metadata().get(COLUMN_COMMENT).map(|text| (COLUMN_COMMENT.to_owned(), text.clone()));
+        Field::new(field.name(), field.data_type().clone(), true).with_metadata(comment.into_iter().collect())
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A schema without what its columns say of themselves: batches of two versions of a table have equal ones.
+fn without_comments(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_metadata(HashMap::new()));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Reader 1, writer 2: every engine that reads Delta reads these tables.

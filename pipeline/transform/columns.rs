@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType as Arrow, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::logical_expr::{Expr, cast, col, ident};
 
 use crate::config::{DataType, Model, ModelColumn};
+use crate::storage::COLUMN_COMMENT;
 
 use super::TransformError;
 
@@ -25,6 +26,16 @@ pub fn arrow_type(data_type: DataType) -> Arrow {
 /// The columns of a model or seed as an Arrow schema, all nullable.
 pub fn arrow_schema(columns: &[ModelColumn]) -> SchemaRef {
     let fields = columns.iter().map(|column| Field::new(&column.name, arrow_type(column.data_type), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// [`arrow_schema`] with each column's description as its comment, as the metadata of Delta tables holds it.
+pub fn described_schema(columns: &[ModelColumn]) -> SchemaRef {
+    let fields = columns.iter().map(|column| {
+        let words = column.description.split_whitespace().collect::<Vec<_>>().join(" ");
+        let comment = (!words.is_empty()).then(|| (COLUMN_COMMENT.to_owned(), words));
+        Field::new(&column.name, arrow_type(column.data_type), true).with_metadata(comment.into_iter().collect())
+    });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

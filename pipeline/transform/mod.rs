@@ -7,13 +7,15 @@ mod build;
 mod columns;
 mod files_table;
 pub mod functions;
+mod lineage;
 mod mistake;
 mod session;
 mod workspace;
 
 pub use binding::Bindings;
 pub use build::{Candidate, build_incremental, build_table};
-pub use columns::{arrow_schema, arrow_type};
+pub use columns::{arrow_schema, arrow_type, described_schema};
+pub use lineage::{ColumnOrigin, Lineage};
 pub use mistake::PlanMistake;
 pub use session::SessionSettings;
 pub use workspace::{LandedTable, Workspace};

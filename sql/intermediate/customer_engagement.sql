@@ -9,6 +9,10 @@ final as (
         min(first_at) as first_interaction_at,
         min(first_at) filter (where is_engagement) as first_engaged_at,
         max(last_at) filter (where is_engagement) as last_engaged_at,
+        max(last_at) filter (where is_outbound) as last_contacted_at,
+        max(last_at) filter (where is_complaint) as last_complained_at,
+        -- when we wrote what they answered with later
+        max(last_at) filter (where response = 'later') as last_put_off_at,
         cast(sum(cost) as decimal(18, 2)) as cost_to_serve,
         cast(
             coalesce(

@@ -88,7 +88,8 @@ linked_ids as (
 link_facts as (
     select
         identity_members.customer_id,
-        min(linked_ids.linked_at) as known_at
+        min(linked_ids.linked_at) as known_at,
+        bool_or(linked_ids.linked_at is null) as is_undated
     from linked_ids
     inner join identity_members
         on linked_ids.landed_id = identity_members.landed_id
@@ -138,7 +139,11 @@ profile_rows as (
 ),
 
 evidence as (
-    select * from facts
+    select
+        customer_id,
+        known_at,
+        false as is_undated
+    from facts
     union all
     select * from link_facts
     union all
@@ -146,7 +151,8 @@ evidence as (
         customer_id,
         case
             when business_day(first_seen_at) <= $as_of then first_seen_at
-        end as known_at
+        end as known_at,
+        has_undated_profile as is_undated
     from profile_rows
     where business_day(first_seen_at) <= $as_of or has_undated_profile
 ),
@@ -154,7 +160,8 @@ evidence as (
 known as (
     select
         customer_id,
-        min(known_at) as known_at
+        min(known_at) as known_at,
+        bool_or(is_undated) as is_known_from_start
     from evidence
     group by customer_id
 ),
@@ -164,6 +171,7 @@ final as (
         known.customer_id,
         known.known_at,
         business_day(known.known_at) as known_on,
+        known.is_known_from_start,
         profile_rows.profile_id,
         profile_rows.first_seen_at,
         profiles.birth_date,

@@ -1,15 +1,7 @@
 -- Who is leaving, in which way and why: what customers bought in the window of
 -- churn_window_days up to as_of against the window before it.
-with buyers as (
-    select * from intermediate.buyers
-),
-
-customer_days as (
-    select * from intermediate.customer_days
-),
-
-customer_products as (
-    select * from intermediate.customer_products
+with churn_positions as (
+    select * from intermediate.churn_positions
 ),
 
 customer_interactions as (
@@ -28,90 +20,8 @@ churn_reasons as (
     select * from seeds.churn_reasons
 ),
 
-windows as (
-    select
-        add_days($as_of, -2 * $churn_window_days) as before_from,
-        add_days($as_of, -$churn_window_days) as now_from
-),
-
--- Sales in both windows. Windows exclude their first bound.
-sales as (
-    select
-        customer_days.customer_id,
-        bool_or(customer_days.is_purchase_day) filter (
-            where customer_days.day <= windows.now_from
-        ) as has_bought_before,
-        bool_or(customer_days.is_purchase_day) filter (
-            where customer_days.day > windows.now_from
-        ) as has_bought_now,
-        sum(customer_days.revenue) filter (
-            where customer_days.day <= windows.now_from
-        ) as revenue_before,
-        sum(customer_days.revenue) filter (
-            where customer_days.day > windows.now_from
-        ) as revenue_now
-    from customer_days
-    cross join windows
-    where customer_days.day > windows.before_from
-    group by customer_days.customer_id
-),
-
--- The profile of what they buy: distinct items per window.
-bought_items as (
-    select
-        customer_products.customer_id,
-        customer_products.item,
-        customer_products.day > windows.now_from as is_now
-    from customer_products
-    cross join windows
-    where customer_products.day > windows.before_from
-    group by
-        customer_products.customer_id,
-        customer_products.item,
-        customer_products.day > windows.now_from
-),
-
-profiles as (
-    select
-        customer_id,
-        count(*) filter (where not is_now) as products_before,
-        count(*) filter (where is_now) as products_now
-    from bought_items
-    group by customer_id
-),
-
-compared as (
-    select
-        buyers.customer_id,
-        buyers.last_purchase_on,
-        coalesce(sales.has_bought_before, false) as has_bought_before,
-        coalesce(sales.has_bought_now, false) as has_bought_now,
-        coalesce(profiles.products_before, 0) as products_before,
-        coalesce(profiles.products_now, 0) as products_now,
-        cast(coalesce(sales.revenue_before, 0) as decimal(18, 2))
-            as revenue_before,
-        cast(coalesce(sales.revenue_now, 0) as decimal(18, 2)) as revenue_now
-    from buyers
-    left join sales on buyers.customer_id = sales.customer_id
-    left join profiles on buyers.customer_id = profiles.customer_id
-),
-
 categorized as (
-    select
-        *,
-        case
-            when not has_bought_now then 'account'
-            when has_bought_before and products_now < products_before
-                then 'product'
-            when
-                has_bought_before
-                and revenue_now
-                < revenue_before
-                * cast(1 - $churn_spend_drop as decimal(9, 6))
-                then 'spend'
-            else 'none'
-        end as category
-    from compared
+    select * from churn_positions where cut_on = $as_of
 ),
 
 leaving as (
@@ -192,7 +102,6 @@ dissatisfied as (
 contacted as (
     select leaving.customer_id
     from leaving
-    cross join windows
     inner join customer_interactions
         on leaving.customer_id = customer_interactions.customer_id
     where
@@ -203,7 +112,9 @@ contacted as (
                     customer_interactions.day >= leaving.last_purchase_on
                     and customer_interactions.day
                     <= add_days(leaving.last_purchase_on, $churn_window_days)
-            else customer_interactions.day > windows.now_from
+            else
+                customer_interactions.day
+                > add_days($as_of, -$churn_window_days)
         end
     group by leaving.customer_id
 ),

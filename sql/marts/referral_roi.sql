@@ -11,8 +11,8 @@ buyers as (
     select * from intermediate.buyers
 ),
 
-customer_days as (
-    select * from intermediate.customer_days
+programme as (
+    select * from intermediate.referral_programmes where cut_on = $as_of
 ),
 
 customer_engagement as (
@@ -88,33 +88,12 @@ all_keys as (
     select 'program' as level, 'all' as key
 ),
 
-programme as (
-    select
-        min(referred_on) as first_on,
-        max(referred_on) as last_on,
-        count(*) as referrals,
-        count(*) filter (where referred_on > add_days($as_of, -365))
-            as referrals_12m
-    from referrals
-    where is_valid
-),
-
 programme_cost as (
     select coalesce(sum(cost), 0) as cost
     from campaigns
     where
         objective = 'referral'
         and (started_on is null or started_on <= $as_of)
-),
-
-recent_buyers as (
-    select count(*) as customers
-    from (
-        select customer_id
-        from customer_days
-        where is_purchase_day and day > add_days($as_of, -365)
-        group by customer_id
-    ) as customers_with_a_purchase
 ),
 
 referred_customers as (
@@ -216,16 +195,13 @@ sums as (
         other_buyers.ltv_other,
         case
             when all_keys.level = 'program'
-                then
-                    cast(programme.referrals_12m as double)
-                    / nullif(recent_buyers.customers, 0)
+                then programme.referrals_per_customer
         end as referrals_per_customer
     from all_keys
     left join counted
         on all_keys.level = counted.level and all_keys.key = counted.key
     cross join programme
     cross join programme_cost
-    cross join recent_buyers
     cross join other_conversions
     cross join other_buyers
 ),

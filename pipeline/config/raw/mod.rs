@@ -4,11 +4,13 @@
 //! same schemas find unknown keys and wrong types. All fields are optional in Rust, because a file with one mistake is
 //! still read for its others; `required` says what the schema demands.
 
+mod cases;
 mod environment;
 mod job;
 mod model;
 mod schema;
 
+pub(crate) use cases::{RawCase, RawCases, RawRow};
 pub(crate) use environment::{RawEnvironment, RawParameters, RawValue};
 pub(crate) use job::{RawColumn, RawCsvOptions, RawFormat, RawJob, RawRetry, RawSchedule, RawSource};
 pub(crate) use model::{

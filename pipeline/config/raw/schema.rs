@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{RawEnvironment, RawJob, RawModel, RawSeed};
+use super::{RawCases, RawEnvironment, RawJob, RawModel, RawSeed};
 
 /// The kinds of YAML files that a project holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +15,15 @@ pub(crate) enum FileKind {
     Job,
     Model,
     Seed,
+    Cases,
 }
 
-/// The JSON Schemas for editors by name: `environment`, `job`, `model`, `seed`.
+/// The JSON Schemas for editors by name: `environment`, `job`, `model`, `seed`, `cases`.
 ///
 /// They are committed as `config/schemas/<name>.schema.json`.
 pub fn json_schemas() -> Vec<(&'static str, Value)> {
-    let kinds = [FileKind::Environment, FileKind::Job, FileKind::Model, FileKind::Seed];
-    let names = ["environment", "job", "model", "seed"];
+    let kinds = [FileKind::Environment, FileKind::Job, FileKind::Model, FileKind::Seed, FileKind::Cases];
+    let names = ["environment", "job", "model", "seed", "cases"];
     names.into_iter().zip(kinds).map(|(name, kind)| (name, schema_of(kind).clone())).collect()
 }
 
@@ -31,11 +32,13 @@ pub(crate) fn schema_of(kind: FileKind) -> &'static Value {
     static JOB: LazyLock<Value> = LazyLock::new(generate::<RawJob>);
     static MODEL: LazyLock<Value> = LazyLock::new(generate::<RawModel>);
     static SEED: LazyLock<Value> = LazyLock::new(generate::<RawSeed>);
+    static CASES: LazyLock<Value> = LazyLock::new(generate::<RawCases>);
     match kind {
         FileKind::Environment => &ENVIRONMENT,
         FileKind::Job => &JOB,
         FileKind::Model => &MODEL,
         FileKind::Seed => &SEED,
+        FileKind::Cases => &CASES,
     }
 }
 

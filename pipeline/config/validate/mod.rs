@@ -1,6 +1,7 @@
 //! Raw structs into validated types. Pure: every mistake goes into the file's [`Findings`], and a value that is wrong
 //! is replaced by a default, so that one pass finds everything.
 
+mod cases;
 mod environment;
 mod job;
 mod model;
@@ -10,6 +11,7 @@ mod schedule;
 mod seed;
 mod source;
 
+pub(crate) use cases::validate_cases;
 pub(crate) use environment::{CheckedEnvironment, validate_environment};
 pub(crate) use job::{CheckedJob, validate_job};
 pub(crate) use model::{CheckedModel, ModelFiles, validate_model};

@@ -38,6 +38,12 @@ impl SetFunction {
         Self { name, forms: vec![parameters], returns, state, accumulator, signature }
     }
 
+    /// Adds another form of the call.
+    pub fn or(mut self, parameters: Vec<Parameter>) -> Self {
+        self.forms.push(parameters);
+        self
+    }
+
     /// Wraps it for DataFusion.
     pub fn build(self) -> AggregateUDF {
         AggregateUDF::new_from_impl(self)

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, ListArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err, plan_err};
+
+use super::aggregate::list_of;
 
 /// A parameter of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub(super) enum Accepts {
     Whole,
     /// A number, read as a double.
     Number,
+    /// A list of numbers, read as doubles.
+    Numbers,
+    /// True or false.
+    Flag,
     /// An exact or a double number, read as it is.
     Money,
     /// Text; whole numbers are written out.
@@ -49,6 +55,14 @@ impl Accepts {
             }
             Self::Whole => (given.is_integer() || given.is_null()).then_some(DataType::Int64),
             Self::Number => (given.is_numeric() || given.is_null()).then_some(DataType::Float64),
+            Self::Numbers => match given {
+                DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                    Self::Number.read_as(item.data_type()).map(list_of)
+                }
+                DataType::Null => Some(list_of(DataType::Float64)),
+                _ => None,
+            },
+            Self::Flag => matches!(given, DataType::Boolean | DataType::Null).then_some(DataType::Boolean),
             Self::Money => match given {
                 DataType::Decimal128(..) | DataType::Float64 => Some(given.clone()),
                 DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal256(_, scale) => {
@@ -79,6 +93,8 @@ impl Accepts {
             Self::Day => "a date (business_day(ts) makes one from a timestamp)".into(),
             Self::Whole => "a whole number".into(),
             Self::Number | Self::Money => "a number".into(),
+            Self::Numbers => "a list of numbers (make_array makes one)".into(),
+            Self::Flag => "true or false".into(),
             Self::Text => "text".into(),
             Self::Fit(fields) => format!("a struct with the fields {}", fields.join(", ")),
         }
@@ -122,6 +138,16 @@ fn call(function: &str, form: &[Parameter]) -> String {
 /// Returns a column of doubles.
 pub(super) fn doubles(array: &ArrayRef) -> Result<&Float64Array> {
     array.as_primitive_opt::<Float64Type>().ok_or_else(|| wrong_type("a column of doubles", array))
+}
+
+/// Returns a column of flags.
+pub(super) fn flags(array: &ArrayRef) -> Result<&BooleanArray> {
+    array.as_boolean_opt().ok_or_else(|| wrong_type("a column of true and false", array))
+}
+
+/// Returns a column of lists.
+pub(super) fn lists(array: &ArrayRef) -> Result<&ListArray> {
+    array.as_list_opt::<i32>().ok_or_else(|| wrong_type("a column of lists", array))
 }
 
 /// Returns a field of a struct column as doubles; a null struct has null fields.

@@ -7,15 +7,22 @@ pub mod models;
 
 mod aggregate;
 mod arguments;
+mod auc;
 mod business_time;
 mod calendar;
 mod components;
 mod fitted;
 mod gamma_gamma_expected_value;
 mod gamma_gamma_fit;
+mod intervals;
+mod kaplan_meier;
+mod kmeans;
+mod logistic_fit;
+mod logistic_score;
 mod purchase_fits;
 mod purchase_models;
 mod purchase_predictions;
+mod quantiles;
 mod round_cents;
 mod scalar;
 mod tally;
@@ -45,6 +52,10 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     functions.push(round_cents::function());
     functions.extend(purchase_predictions::functions());
     functions.push(gamma_gamma_expected_value::function());
+    functions.push(kmeans::assignment());
+    functions.push(logistic_score::function());
+    functions.extend(intervals::functions());
+    functions.push(quantiles::quantile_class());
     functions
 }
 
@@ -52,7 +63,12 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
 pub fn aggregate_functions() -> Vec<AggregateUDF> {
     let mut functions = purchase_fits::functions();
     functions.push(gamma_gamma_fit::function());
+    functions.push(logistic_fit::function());
+    functions.push(auc::function());
     functions.push(components::connected_components());
     functions.push(components::strong_components());
+    functions.push(kmeans::fit());
+    functions.push(kaplan_meier::function());
+    functions.push(quantiles::quantile_cuts());
     functions
 }

@@ -25,6 +25,7 @@ fn all_commands() {
       demo         Make a business's raw files, run the nightly job over them, say what to look at
       init         Begin a new project from templates
       validate     Report every mistake in the project's files; reads no data
+      test         Run the cases of models: given rows, expected rows
       plan         Show what a run would do, and why
       run          Land, build, check and publish a job for one day
       backfill     Run a job for a range of days
@@ -33,6 +34,7 @@ fn all_commands() {
       rejected     Look at rows that a source's contract refused
       tables       List the published tables
       query        Query the published tables with SQL
+      docs         Write the data dictionary: every table, column, parameter and check
       rollback     Publish an earlier release again
       doctor       Check the environment: configuration, stores, state, machine
       completions  Print a completion script for a shell

@@ -32,7 +32,7 @@ fn schemas_refuse_unknown_keys_and_nulls() {
 #[test]
 fn shipped_files_name_their_schema_in_the_first_line() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for folder in ["config", "jobs", "sql/staging", "sql/intermediate", "sql/marts", "sql/seeds"] {
+    for folder in ["config", "jobs", "sql/staging", "sql/intermediate", "sql/marts", "sql/seeds", "tests/sql"] {
         let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
         for path in entries.map(|entry| entry.expect("an entry").path()) {
             if path.extension().is_none_or(|ending| ending != "yaml") {

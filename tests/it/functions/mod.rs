@@ -9,9 +9,14 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod intervals;
+mod kaplan_meier;
+mod kmeans;
+mod logistic;
 mod pareto_nbd;
 mod purchase_models;
 mod purchase_models_sql;
+mod quantiles;
 mod round_cents;
 
 use std::sync::Arc;

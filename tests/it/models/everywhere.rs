@@ -6,82 +6,64 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use lifecycle::config::{Materialization, Project, TableName};
 
-use super::builder::{Builder, Setting, Tables, project};
+use lifecycle::plan::Graph;
+use lifecycle::run::{BuildSetting, Cell, ModelBuilder, cells};
+
+use super::builder::{Tables, build_every_model, built_models, graph, project, setting, staged};
 use super::random_business::random_business;
-use super::values::{Cell, Row, batch, cells, empty};
 
 fn as_of() -> NaiveDate {
     NaiveDate::from_ymd_opt(2025, 3, 31).expect("a date")
 }
 
-fn built_models(project: &Project) -> Vec<TableName> {
-    project.models.keys().filter(|name| name.schema != "staging").cloned().collect()
-}
-
 /// Builds every model over given tables, with its checks; returns all rows.
-async fn build_all(project: &Project, given: &Tables, setting: &Setting) -> BTreeMap<TableName, Vec<RecordBatch>> {
-    let mut builder = Builder::new(project, setting);
-    for (name, batches) in given {
-        builder.give(name, batches.clone()).expect("the table can be given");
-    }
+async fn build_all(project: &Project, given: &Tables, setting: &BuildSetting) -> BTreeMap<TableName, Vec<RecordBatch>> {
+    let graph = graph(project);
+    let mut builder = build_every_model(project, &graph, given, setting).await;
     let mut built = BTreeMap::new();
     for name in built_models(project) {
         let rows = builder.build(&name).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         built.insert(name, rows);
     }
-    for name in built.keys() {
-        let failing = builder.failing_checks(name).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(failing.is_empty(), "{name}: {}", failing.join("\n"));
-    }
     built
 }
 
-fn order_lines(project: &Project, rows: &[Row]) -> Tables {
-    let name = TableName::new("staging", "order_lines");
-    let schema = lifecycle::transform::arrow_schema(&project.models[&name].columns);
-    let table = if rows.is_empty() { empty(&schema) } else { batch(&schema, rows).expect("order lines") };
-    Tables::from([(name, vec![table])])
-}
-
-fn yaml_rows(text: &str) -> Vec<Row> {
-    serde_yaml::from_str(text).expect("rows")
+fn order_lines(project: &Project, rows: &str) -> Tables {
+    Tables::from([staged(project, "order_lines", rows)])
 }
 
 #[tokio::test]
 async fn every_model_builds_on_nothing() {
     let project = project();
-    build_all(&project, &Tables::new(), &Setting::new(as_of())).await;
+    build_all(&project, &Tables::new(), &setting(as_of())).await;
 }
 
 #[tokio::test]
 async fn every_model_builds_on_a_single_line() {
     let project = project();
-    let rows = yaml_rows(
-        "- {order_id: o1, line_no: 1, customer_id: c1, ordered_at: '2025-01-05T10:00:00Z', quantity: 1, net_amount: 10.00}",
-    );
-    build_all(&project, &order_lines(&project, &rows), &Setting::new(as_of())).await;
+    let rows = "- {order_id: o1, line_no: 1, customer_id: c1, ordered_at: '2025-01-05T10:00:00Z', quantity: 1, net_amount: 10.00}";
+    build_all(&project, &order_lines(&project, rows), &setting(as_of())).await;
 }
 
 #[tokio::test]
 async fn every_model_builds_on_lines_without_customers() {
     let project = project();
-    let rows =
-        yaml_rows("- {order_id: o1, line_no: 1, ordered_at: '2025-01-05T10:00:00Z', quantity: 1, net_amount: 10.00}");
-    build_all(&project, &order_lines(&project, &rows), &Setting::new(as_of())).await;
+    let rows = "- {order_id: o1, line_no: 1, ordered_at: '2025-01-05T10:00:00Z', quantity: 1, net_amount: 10.00}";
+    build_all(&project, &order_lines(&project, rows), &setting(as_of())).await;
 }
 
 #[tokio::test]
 async fn rows_do_not_depend_on_parallelism() {
     let project = project();
     let given = random_business(&project, 7);
-    let mut one = Setting::new(as_of());
+    let mut one = setting(as_of());
     one.parallelism = 1;
-    let mut many = Setting::new(as_of());
+    let mut many = setting(as_of());
     many.parallelism = 7;
     let one = build_all(&project, &given, &one).await;
     let many = build_all(&project, &given, &many).await;
     for (name, rows) in &one {
-        let (rows, others) = (sorted(cells(rows)), sorted(cells(&many[name])));
+        let (rows, others) = (rows_of(rows), rows_of(&many[name]));
         assert!(rows == others, "{name} differs: {:?}", rows.iter().zip(&others).find(|(one, other)| one != other));
     }
 }
@@ -91,45 +73,51 @@ async fn rows_do_not_depend_on_parallelism() {
 async fn incremental_models_are_the_sum_of_their_days() {
     let project = project();
     let given = random_business(&project, 11);
-    let setting = Setting::new(as_of());
+    let (setting, graph) = (setting(as_of()), graph(&project));
     let incremental = project.models.values().filter_map(|model| match &model.materialized {
         Materialization::Incremental { day } => Some((model.name.clone(), day.clone())),
         _ => None,
     });
     for (name, day_column) in incremental {
-        let mut builder = Builder::new(&project, &setting);
+        let mut builder = ModelBuilder::new(&project, &graph, &setting).expect("a session starts");
         for (table, batches) in &given {
             builder.give(table, batches.clone()).expect("a table");
         }
-        let whole = cells(&builder.build(&name).await.expect("the model"));
+        let whole = rows_of(&builder.build(&name).await.expect("the model"));
         let days: BTreeSet<String> = whole.iter().map(|row| text_of(&row[&day_column])).collect();
         assert!(days.len() > 5, "{name} has {} days", days.len());
         let mut parts = Vec::new();
         for day in days.iter().step_by(17) {
-            let mut builder = Builder::new(&project, &setting);
+            let mut builder = ModelBuilder::new(&project, &graph, &setting).expect("a session starts");
             for (table, batches) in &given {
-                let rows = rows_of_day(&builder, table, batches, day).await;
+                let rows = rows_of_day(&builder, &graph, table, batches, day).await;
                 builder.give(table, rows).expect("a table");
             }
-            let part = cells(&builder.build(&name).await.expect("the model"));
+            let part = rows_of(&builder.build(&name).await.expect("the model"));
             assert!(part.iter().all(|row| text_of(&row[&day_column]) == *day), "{name} on {day} gives other days");
             parts.push((day.clone(), part));
         }
         for (day, part) in parts {
-            let of_day = whole.iter().filter(|row| text_of(&row[&day_column]) == day).cloned().collect();
-            assert!(sorted(part) == sorted(of_day), "{name} on {day} differs from the whole");
+            let of_day: Vec<_> = whole.iter().filter(|row| text_of(&row[&day_column]) == day).cloned().collect();
+            assert!(part == of_day, "{name} on {day} differs from the whole");
         }
     }
 }
 
 /// What a run that rebuilds one day would see of a table: rows of that day, and tables without an event time whole.
-async fn rows_of_day(builder: &Builder<'_>, table: &TableName, batches: &[RecordBatch], day: &str) -> Vec<RecordBatch> {
+async fn rows_of_day(
+    builder: &ModelBuilder<'_>,
+    graph: &Graph,
+    table: &TableName,
+    batches: &[RecordBatch],
+    day: &str,
+) -> Vec<RecordBatch> {
     let event_time = match table.table.as_str() {
         "order_lines" => "ordered_at",
         "interactions" => "occurred_at",
         _ => return batches.to_vec(),
     };
-    let mut filtering = Builder::new(builder.project(), &Setting::new(as_of()));
+    let mut filtering = ModelBuilder::new(builder.project(), graph, &setting(as_of())).expect("a session starts");
     filtering.give(table, batches.to_vec()).expect("a table");
     let sql = format!("select * from {table} where business_day({event_time}) = date '{day}'");
     filtering.query(&sql).await.expect("the rows of a day")
@@ -142,7 +130,9 @@ fn text_of(cell: &Cell) -> String {
     }
 }
 
-fn sorted(mut rows: Vec<BTreeMap<String, Cell>>) -> Vec<BTreeMap<String, Cell>> {
+/// All rows in an order that depends on nothing but themselves.
+fn rows_of(batches: &[RecordBatch]) -> Vec<BTreeMap<String, Cell>> {
+    let mut rows = cells(batches).expect("values that can be shown");
     rows.sort_by_cached_key(|row| format!("{row:?}"));
     rows
 }

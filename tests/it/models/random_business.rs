@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::builder::Tables;
-use super::values::{Row, batch};
+use super::values::table;
 
 /// A business of 120 ids over two years: sales, returns, interactions, surveys, referrals, links, campaigns.
 pub fn random_business(project: &Project, seed: u64) -> Tables {
@@ -45,11 +45,13 @@ pub fn random_business(project: &Project, seed: u64) -> Tables {
         let direction = pick(random, &["inbound", "outbound"]);
         let response = pick(random, &["positive", "negative", "none", "later", "null"]);
         let channel = pick(random, &["web", "email", "null"]);
+        let campaign = pick(random, &["k0", "k1", "k9", "null"]);
+        let content = pick(random, &["t0", "t1", "t2", "t9", "null"]);
         add(
             "interactions",
             format!(
                 "interaction_id: i{number}, customer_id: {id}, occurred_at: '{at}', direction: {direction}, kind: {kind}, \
-                 channel: {channel}, response: {response}"
+                 channel: {channel}, response: {response}, campaign_id: {campaign}, content_id: {content}"
             ),
         );
     }
@@ -91,6 +93,9 @@ pub fn random_business(project: &Project, seed: u64) -> Tables {
     for number in 0..12 {
         add("products", format!("product_id: p{number}, category: {}", pick(random, &["a", "b", "c", "null"])));
     }
+    for (number, stage) in ["awareness", "comparison", "purchase"].iter().enumerate() {
+        add("content", format!("content_id: t{number}, content_type: article, buying_stage: {stage}"));
+    }
     for number in 0..4 {
         let objective = pick(random, &["referral", "retention"]);
         add(
@@ -105,12 +110,10 @@ pub fn random_business(project: &Project, seed: u64) -> Tables {
             );
         }
     }
-    let table = |(table, text): (&str, String)| {
-        let name = TableName::new("staging", table);
+    let given = |(name, text): (&str, String)| {
+        let name = TableName::new("staging", name);
         let schema = lifecycle::transform::arrow_schema(&project.models[&name].columns);
-        let rows: Vec<Row> = serde_yaml::from_str(&text).expect("rows");
-        let rows = batch(&schema, &rows).expect("rows that fit");
-        (name, vec![rows])
+        (name, vec![table(&schema, &text)])
     };
-    texts.into_iter().map(table).collect()
+    texts.into_iter().map(given).collect()
 }

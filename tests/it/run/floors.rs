@@ -3,8 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// From the top. Modules of one floor do not know each other.
-const FLOORS: [&[&str]; 5] =
-    [&["main"], &["cli"], &["schedule"], &["run"], &["plan", "land", "transform", "check", "publish", "demo"]];
+const FLOORS: [&[&str]; 5] = [
+    &["main"],
+    &["cli"],
+    &["schedule"],
+    &["run"],
+    &["plan", "land", "transform", "check", "publish", "demo", "dictionary"],
+];
 
 const GROUND: [&str; 5] = ["storage", "state", "config", "interrupt", "progress"];
 

@@ -1,6 +1,13 @@
 //! Special functions that `statrs` lacks, and the differences of gamma functions that likelihoods are made of.
 
+use statrs::function::beta::{beta_reg, ln_beta};
+use statrs::function::erf::erfc_inv;
 pub use statrs::function::gamma::{digamma, ln_gamma};
+
+/// The quantile of the standard normal distribution at .975: what 95 % lies between, both ways.
+pub const NORMAL_975: f64 = 1.959_963_984_540_054;
+/// From so many degrees of freedom on, the expansion of t in powers of 1/df is exact to double precision.
+const EXPANDED_FROM: f64 = 1000.0;
 
 /// From here on the asymptotic series of the gamma functions are exact to double precision.
 const ASYMPTOTIC_FROM: f64 = 16.0;
@@ -115,6 +122,54 @@ pub fn concentration(z: f64) -> Derivatives {
         first: -digamma_rest(z),
         second: -trigamma_rest(z),
     }
+}
+
+/// Returns the quantile of Student's t distribution with `freedom` > 0 degrees, which need not be whole; `None` unless
+/// 0 < `probability` < 1.
+///
+/// P(|T| <= t) is the regularised incomplete beta function of t^2/(df + t^2) at 1/2, df/2 (Abramowitz and Stegun, 26.5.27 and
+/// 26.7.1). Its inverse is found by Newton's method from the normal quantile, which lies between 0 and the solution: the
+/// distribution function is concave there, so no step goes too far. Many degrees: the expansion 26.7.5.
+pub fn t_quantile(probability: f64, freedom: f64) -> Option<f64> {
+    let is_possible = probability > 0.0 && probability < 1.0 && freedom > 0.0;
+    if !is_possible {
+        return None;
+    }
+    let tail = probability.min(1.0 - probability);
+    let sign = if probability < 0.5 { -1.0 } else { 1.0 };
+    let normal = std::f64::consts::SQRT_2 * erfc_inv(2.0 * tail);
+    if freedom >= EXPANDED_FROM {
+        return Some(sign * expanded_t(normal, freedom));
+    }
+    if normal <= 0.0 {
+        return Some(0.0);
+    }
+    let ln_density_at_0 = -0.5 * freedom.ln() - ln_beta(0.5, 0.5 * freedom);
+    let mut t = normal;
+    for _ in 0..200 {
+        let square = t * t;
+        let excess = 0.5 * beta_reg(0.5 * freedom, 0.5, freedom / (freedom + square)) - tail;
+        let density = (ln_density_at_0 - 0.5 * (freedom + 1.0) * (square / freedom).ln_1p()).exp();
+        let step = excess / density;
+        if !step.is_finite() {
+            break;
+        }
+        t += step;
+        if step.abs() <= 4.0 * f64::EPSILON * t {
+            break;
+        }
+    }
+    Some(sign * t)
+}
+
+/// Abramowitz and Stegun, 26.7.5.
+fn expanded_t(z: f64, freedom: f64) -> f64 {
+    let (i, s) = (1.0 / freedom, z * z);
+    let first = z * (s + 1.0) / 4.0;
+    let second = z * ((5.0 * s + 16.0) * s + 3.0) / 96.0;
+    let third = z * (((3.0 * s + 19.0) * s + 17.0) * s - 15.0) / 384.0;
+    let fourth = z * ((((79.0 * s + 776.0) * s + 1482.0) * s - 1920.0) * s - 945.0) / 92_160.0;
+    z + i * (first + i * (second + i * (third + i * fourth)))
 }
 
 /// A sum that carries the rounding error of each addition along (Neumaier, 1974), so that a million terms stay exact to
