@@ -17,6 +17,7 @@ mod load;
 mod matrix;
 mod models;
 mod moments;
+mod purchase_models;
 mod referrals;
 mod stages;
 mod value;
