@@ -15,7 +15,9 @@ mod load;
 mod matrix;
 mod models;
 mod moments;
+mod places;
 mod referrals;
+mod segments;
 mod stages;
 mod value;
 
