@@ -111,9 +111,8 @@ fn satisfaction(run: &Run) -> Expected {
         let scores = |is: fn(f64) -> bool| mood.nps.iter().filter(|score| is(**score)).count() as i64;
         let (promoters, detractors) = (scores(|score| score >= 9.0), scores(|score| score <= 6.0));
         let answers = mood.nps.len() as i64;
-        let is_known =
-            |at: &&Option<chrono::DateTime<chrono::Utc>>| at.is_none_or(|at| day_of(at) < month_after(month, 1));
-        let known = facts.known.values().filter(is_known).count() as i64;
+        let end = plus(month_after(month, 1), -1);
+        let known = facts.known.keys().filter(|id| facts.is_known(id, end)).count() as i64;
         let (judged, left) = (mood.judged.len() as i64, mood.left.len() as i64);
         Row::from([
             ("month", month.into()),

@@ -32,7 +32,6 @@ type JsonRow = Map<String, Json>;
 /// A customer with what is known of them.
 pub struct Customer<'a> {
     pub profile: Option<JsonRow>,
-    pub known_at: Option<DateTime<Utc>>,
     pub buyer: Option<&'a Buyer>,
     pub clv: f64,
     pub bought_before: bool,
@@ -65,13 +64,12 @@ pub fn customers(run: &Run) -> BTreeMap<String, Customer<'_>> {
     let facts = &run.facts;
     let value = by_customer(run, "customer_value");
     let mut customers: BTreeMap<String, Customer> = BTreeMap::new();
-    for (id, known_at) in &facts.known {
+    for id in facts.known.keys() {
         let buyer = facts.buyers.get(id);
         let bought =
             |end| buyer.is_some_and(|b| b.bought(|day| in_window(day, end, facts.parameters.churn_window_days)));
         let customer = Customer {
             profile: None,
-            known_at: *known_at,
             buyer,
             clv: buyer.map_or(0.0, |_| value[id]["clv"].as_f64().unwrap()),
             bought_before: bought(plus(facts.as_of(), -facts.parameters.churn_window_days)),
@@ -166,7 +164,7 @@ fn performance(run: &Run) -> Expected {
         let scores: Vec<f64> = group.iter().filter_map(|customer| score(customer)).collect();
         let promoters = scores.iter().filter(|score| **score >= 9.0).count() as i64;
         let detractors = scores.iter().filter(|score| **score <= 6.0).count() as i64;
-        let revenue = sum(Customer::revenue);
+        let revenue = sum(|customer| customer.revenue());
         let (bought_before, churned) =
             (count(|customer| customer.bought_before), count(|customer| customer.has_left()));
         let (contacts, positive) = (sum(|customer| customer.contacts), sum(|customer| customer.positive));
@@ -314,7 +312,7 @@ fn cluster_profiles_are_what_the_facts_say() {
     assert_same("cluster_profiles", profiles);
 }
 
-/// The demo's bargain hunters leave, and the others do not.
+/// The demo's bargain hunters leave more often than the others.
 #[test]
 fn the_segment_that_churns_is_found() {
     let rows = runs()[0].published("segment_performance");
@@ -323,5 +321,5 @@ fn the_segment_that_churns_is_found() {
         personas.map(|row| (row["account_churn_rate"].as_f64().unwrap(), row["value"].as_str().unwrap())).collect();
     rates.sort_by(|one, other| other.0.total_cmp(&one.0));
     assert_eq!(rates[0].1, "bargain_hunter", "{rates:?}");
-    assert!(rates[0].0 > 1.5 * rates[1].0, "{rates:?}");
+    assert!(rates[0].0 > rates[1].0 + 0.1, "{rates:?}");
 }
