@@ -18,7 +18,9 @@ mod matrix;
 mod models;
 mod moments;
 mod purchase_models;
+mod places;
 mod referrals;
+mod segments;
 mod stages;
 mod value;
 
