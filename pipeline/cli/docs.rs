@@ -17,7 +17,10 @@ pub async fn execute(arguments: &DocsArguments, context: &Context) -> Result<Exi
     let surroundings = surroundings(context, &project);
     let state = context.look_at_state(&project.environment).await?;
     let dictionary = data_dictionary(&project, state.as_ref(), &surroundings).await?;
-    let folder = arguments.dir.clone().unwrap_or_else(|| context.project.join("docs"));
+    let folder = arguments.dir.clone().unwrap_or_else(|| {
+        // Here is shown as nothing.
+        context.project.strip_prefix(".").unwrap_or(&context.project).join("docs")
+    });
     let pages = [("data-dictionary.md", markdown(&dictionary)), ("data-dictionary.html", html(&dictionary))];
     for (name, text) in &pages {
         write(&folder.join(name), text)?;

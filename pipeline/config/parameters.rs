@@ -247,7 +247,7 @@ pub const STANDARD_PARAMETERS: &[StandardParameter] = &[
         name: "clv_model",
         description: "The model that predicts purchases.",
         bounds: None,
-        choices: &["bgnbd"],
+        choices: &["bgnbd", "mbgnbd", "pareto_nbd"],
         default: DefaultValue::Text("bgnbd"),
     },
     days("matrix_compare_days", 90, "Days back to the customer matrix that today's is compared with."),

@@ -1,6 +1,6 @@
 -- The models of customer value, fitted over all buyers: one row. A parameter
 -- at a boundary is null or 0, and the predictions come from the limit, which
--- purchase_rate and dropout_probability describe.
+-- the purchase rate and the drop-out probability or rate describe.
 with clv_inputs as (
     select * from intermediate.clv_inputs
 ),
@@ -24,6 +24,11 @@ fits as (
     select
         bgnbd_fit(clv_inputs.frequency, clv_inputs.recency, clv_inputs.age)
             as bgnbd,
+        mbgnbd_fit(clv_inputs.frequency, clv_inputs.recency, clv_inputs.age)
+            as mbgnbd,
+        pareto_nbd_fit(
+            clv_inputs.frequency, clv_inputs.recency, clv_inputs.age
+        ) as pareto_nbd,
         gamma_gamma_fit(clv_inputs.frequency, clv_inputs.monetary)
             filter (
                 where
@@ -71,6 +76,39 @@ final as (
         nullif(cast(fits.bgnbd['customers'] as bigint), 0) as bgnbd_customers,
         fits.bgnbd['is_converged'] as bgnbd_is_converged,
         fits.bgnbd['is_boundary'] as bgnbd_is_boundary,
+        fits.mbgnbd['r'] as mbgnbd_r,
+        fits.mbgnbd['alpha'] as mbgnbd_alpha,
+        fits.mbgnbd['a'] as mbgnbd_a,
+        fits.mbgnbd['b'] as mbgnbd_b,
+        fits.mbgnbd['purchase_rate'] as mbgnbd_purchase_rate,
+        fits.mbgnbd['dropout_probability'] as mbgnbd_dropout_probability,
+        fits.mbgnbd['r_standard_error'] as mbgnbd_r_standard_error,
+        fits.mbgnbd['alpha_standard_error'] as mbgnbd_alpha_standard_error,
+        fits.mbgnbd['a_standard_error'] as mbgnbd_a_standard_error,
+        fits.mbgnbd['b_standard_error'] as mbgnbd_b_standard_error,
+        fits.mbgnbd['log_likelihood'] as mbgnbd_log_likelihood,
+        nullif(cast(fits.mbgnbd['customers'] as bigint), 0) as mbgnbd_customers,
+        fits.mbgnbd['is_converged'] as mbgnbd_is_converged,
+        fits.mbgnbd['is_boundary'] as mbgnbd_is_boundary,
+        fits.pareto_nbd['r'] as pareto_nbd_r,
+        fits.pareto_nbd['alpha'] as pareto_nbd_alpha,
+        fits.pareto_nbd['s'] as pareto_nbd_s,
+        fits.pareto_nbd['beta'] as pareto_nbd_beta,
+        fits.pareto_nbd['purchase_rate'] as pareto_nbd_purchase_rate,
+        fits.pareto_nbd['dropout_probability']
+            as pareto_nbd_dropout_probability,
+        fits.pareto_nbd['dropout_rate'] as pareto_nbd_dropout_rate,
+        fits.pareto_nbd['r_standard_error'] as pareto_nbd_r_standard_error,
+        fits.pareto_nbd['alpha_standard_error']
+            as pareto_nbd_alpha_standard_error,
+        fits.pareto_nbd['s_standard_error'] as pareto_nbd_s_standard_error,
+        fits.pareto_nbd['beta_standard_error']
+            as pareto_nbd_beta_standard_error,
+        fits.pareto_nbd['log_likelihood'] as pareto_nbd_log_likelihood,
+        nullif(cast(fits.pareto_nbd['customers'] as bigint), 0)
+            as pareto_nbd_customers,
+        fits.pareto_nbd['is_converged'] as pareto_nbd_is_converged,
+        fits.pareto_nbd['is_boundary'] as pareto_nbd_is_boundary,
         fits.gamma_gamma['p'] as gamma_gamma_p,
         fits.gamma_gamma['q'] as gamma_gamma_q,
         fits.gamma_gamma['v'] as gamma_gamma_v,

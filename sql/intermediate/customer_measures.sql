@@ -44,7 +44,8 @@ newest_nps as (
         customer_id,
         last_value(score order by responded_at, survey_id) as nps_score
     from survey_responses
-    where kind = 'nps' and score is not null
+    -- keeps out what is no number, too
+    where kind = 'nps' and score between -1000000 and 1000000
     group by customer_id
 ),
 

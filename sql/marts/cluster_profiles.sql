@@ -36,7 +36,7 @@ totals as (
 ),
 
 -- A centre in the units of the feature: the value whose logarithm is the mean
--- of the logarithms.
+-- of the logarithms, without the noise of its last digits.
 centres as (
     select
         *,

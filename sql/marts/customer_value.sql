@@ -76,6 +76,23 @@ models as (
             'dropout_probability', bgnbd_dropout_probability
         ) as bgnbd,
         named_struct(
+            'r', mbgnbd_r,
+            'alpha', mbgnbd_alpha,
+            'purchase_rate', mbgnbd_purchase_rate,
+            'a', mbgnbd_a,
+            'b', mbgnbd_b,
+            'dropout_probability', mbgnbd_dropout_probability
+        ) as mbgnbd,
+        named_struct(
+            'r', pareto_nbd_r,
+            'alpha', pareto_nbd_alpha,
+            'purchase_rate', pareto_nbd_purchase_rate,
+            's', pareto_nbd_s,
+            'beta', pareto_nbd_beta,
+            'dropout_probability', pareto_nbd_dropout_probability,
+            'dropout_rate', pareto_nbd_dropout_rate
+        ) as pareto_nbd,
+        named_struct(
             'p', gamma_gamma_p,
             'q', gamma_gamma_q,
             'v', gamma_gamma_v,
@@ -85,8 +102,9 @@ models as (
     from clv_fit
 ),
 
--- Predictions from the models that were fitted over everyone here. Who has no
--- repeat purchase with a value gets the population's mean value.
+-- Predictions from the models that were fitted over everyone here: of the three
+-- of purchases, the chosen one is computed alone. Who has no repeat purchase
+-- with a value gets the population's mean value.
 predictions as (
     select
         clv_inputs.customer_id,
@@ -94,27 +112,93 @@ predictions as (
         clv_inputs.recency,
         clv_inputs.age,
         clv_inputs.monetary,
-        bgnbd_p_alive(
-            models.bgnbd,
-            clv_inputs.frequency,
-            clv_inputs.recency,
-            clv_inputs.age
-        ) as p_alive,
-        bgnbd_expected_purchases(
-            models.bgnbd,
-            clv_inputs.frequency,
-            clv_inputs.recency,
-            clv_inputs.age,
-            $clv_horizon_days / 7.0
-        ) as expected_purchases,
-        bgnbd_discounted_purchases(
-            models.bgnbd,
-            clv_inputs.frequency,
-            clv_inputs.recency,
-            clv_inputs.age,
-            $clv_horizon_days,
-            $clv_discount_rate
-        ) as discounted_purchases,
+        case $clv_model
+            when 'bgnbd'
+                then
+                    bgnbd_p_alive(
+                        models.bgnbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age
+                    )
+            when 'mbgnbd'
+                then
+                    mbgnbd_p_alive(
+                        models.mbgnbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age
+                    )
+            when 'pareto_nbd'
+                then
+                    pareto_nbd_p_alive(
+                        models.pareto_nbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age
+                    )
+        end as p_alive,
+        case $clv_model
+            when 'bgnbd'
+                then
+                    bgnbd_expected_purchases(
+                        models.bgnbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age,
+                        $clv_horizon_days / 7.0
+                    )
+            when 'mbgnbd'
+                then
+                    mbgnbd_expected_purchases(
+                        models.mbgnbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age,
+                        $clv_horizon_days / 7.0
+                    )
+            when 'pareto_nbd'
+                then
+                    pareto_nbd_expected_purchases(
+                        models.pareto_nbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age,
+                        $clv_horizon_days / 7.0
+                    )
+        end as expected_purchases,
+        case $clv_model
+            when 'bgnbd'
+                then
+                    bgnbd_discounted_purchases(
+                        models.bgnbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age,
+                        $clv_horizon_days,
+                        $clv_discount_rate
+                    )
+            when 'mbgnbd'
+                then
+                    mbgnbd_discounted_purchases(
+                        models.mbgnbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age,
+                        $clv_horizon_days,
+                        $clv_discount_rate
+                    )
+            when 'pareto_nbd'
+                then
+                    pareto_nbd_discounted_purchases(
+                        models.pareto_nbd,
+                        clv_inputs.frequency,
+                        clv_inputs.recency,
+                        clv_inputs.age,
+                        $clv_horizon_days,
+                        $clv_discount_rate
+                    )
+        end as discounted_purchases,
         -- nothing fitted: all repeat buyers spend the same
         coalesce(
             gamma_gamma_expected_value(

@@ -8,8 +8,6 @@ pub mod models;
 mod aggregate;
 mod arguments;
 mod auc;
-mod bgnbd_fit;
-mod bgnbd_predictions;
 mod business_time;
 mod calendar;
 mod components;
@@ -21,6 +19,9 @@ mod kaplan_meier;
 mod kmeans;
 mod logistic_fit;
 mod logistic_score;
+mod purchase_fits;
+mod purchase_models;
+mod purchase_predictions;
 mod quantiles;
 mod round_cents;
 mod scalar;
@@ -49,7 +50,7 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
     let mut functions = business_time::functions(zone);
     functions.extend(calendar::functions());
     functions.push(round_cents::function());
-    functions.extend(bgnbd_predictions::functions());
+    functions.extend(purchase_predictions::functions());
     functions.push(gamma_gamma_expected_value::function());
     functions.push(kmeans::assignment());
     functions.push(logistic_score::function());
@@ -60,15 +61,14 @@ pub fn scalar_functions(zone: chrono_tz::Tz) -> Vec<ScalarUDF> {
 
 /// Returns the functions of many rows.
 pub fn aggregate_functions() -> Vec<AggregateUDF> {
-    vec![
-        bgnbd_fit::function(),
-        gamma_gamma_fit::function(),
-        logistic_fit::function(),
-        auc::function(),
-        components::connected_components(),
-        components::strong_components(),
-        kmeans::fit(),
-        kaplan_meier::function(),
-        quantiles::quantile_cuts(),
-    ]
+    let mut functions = purchase_fits::functions();
+    functions.push(gamma_gamma_fit::function());
+    functions.push(logistic_fit::function());
+    functions.push(auc::function());
+    functions.push(components::connected_components());
+    functions.push(components::strong_components());
+    functions.push(kmeans::fit());
+    functions.push(kaplan_meier::function());
+    functions.push(quantiles::quantile_cuts());
+    functions
 }

@@ -1,5 +1,7 @@
 //! The command line: the real binary, its output and its exit codes.
 
+mod cases;
+mod docs;
 mod errors;
 mod formats;
 mod help;

@@ -1,9 +1,7 @@
 //! BG/NBD where the likelihood's maximum lies on the boundary, and where there is next to no data.
 
-use lifecycle::transform::functions::models::bgnbd::{
-    Customer, DropOut, Fit, FlatParameters, Parameters, PurchaseRates, expected_purchases, expected_purchases_new, fit,
-    log_likelihood, probability_alive,
-};
+use lifecycle::transform::functions::models::bgnbd::{Customer, DropOut, Parameters, PurchaseModel, PurchaseRates};
+use lifecycle::transform::functions::models::purchases::{Columns, Fit};
 
 use super::{assert_near, numbers, session, text};
 
@@ -12,15 +10,19 @@ fn customer(purchases: f64, last: f64, observed: f64) -> Customer {
 }
 
 #[track_caller]
-fn fitted(customers: &[(Customer, u64)]) -> Fit {
-    let fit = fit(customers.iter().copied()).unwrap().unwrap();
+fn fitted(customers: &[(Customer, u64)]) -> Fit<Parameters> {
+    let fit = Parameters::fit(customers.iter().copied()).unwrap().unwrap();
     assert!(fit.is_converged, "{fit:?}");
-    assert_eq!(fit.is_boundary, fit.parameters.is_boundary());
+    let is_inside = matches!(
+        fit.parameters,
+        Parameters { rates: PurchaseRates::Gamma { .. }, drop_out: DropOut::Beta { .. } }
+    );
+    assert_eq!(fit.is_boundary, !is_inside);
     assert_eq!(fit.standard_errors.is_none(), fit.is_boundary);
     // The likelihood is that of the rows, by the other way to compute it.
     let sum: f64 = customers
         .iter()
-        .map(|(customer, count)| *count as f64 * log_likelihood(&fit.parameters, customer).unwrap())
+        .map(|(customer, count)| *count as f64 * fit.parameters.log_likelihood(customer).unwrap())
         .sum();
     assert_near(fit.log_likelihood, sum, 1e-9 * (1.0 + sum.abs()));
     // No nearby model inside is more likely.
@@ -31,7 +33,7 @@ fn fitted(customers: &[(Customer, u64)]) -> Fit {
                     Parameters { rates: PurchaseRates::Gamma { r, alpha: r / rate }, drop_out: DropOut::Beta { a, b } };
                 let other: f64 = customers
                     .iter()
-                    .map(|(customer, count)| *count as f64 * log_likelihood(&parameters, customer).unwrap())
+                    .map(|(customer, count)| *count as f64 * parameters.log_likelihood(customer).unwrap())
                     .sum();
                 assert!(other <= fit.log_likelihood + 1e-6, "{parameters:?} with {other} beats {fit:?}");
             }
@@ -71,7 +73,7 @@ fn a_single_customer() {
     assert_eq!(fit.parameters.drop_out, DropOut::Equal { probability: 0.0 });
     let PurchaseRates::Equal { rate } = fit.parameters.rates else { panic!("{fit:?}") };
     assert_near(rate, 0.5, 1e-9);
-    assert_near(expected_purchases(&fit.parameters, &customer(3.0, 5.0, 6.0), 10.0).unwrap(), 5.0, 1e-8);
+    assert_near(fit.parameters.expected_purchases(&customer(3.0, 5.0, 6.0), 10.0).unwrap(), 5.0, 1e-8);
 }
 
 #[test]
@@ -82,17 +84,17 @@ fn identical_customers() {
     let DropOut::Equal { probability } = fit.parameters.drop_out else { panic!("{fit:?}") };
     assert_near(rate, 0.8, 1e-7);
     assert_near(probability, 0.25, 1e-7);
-    assert_near(expected_purchases_new(&fit.parameters, 1e4).unwrap(), 4.0, 1e-6);
+    assert_near(fit.parameters.expected_purchases_new(1e4).unwrap(), 4.0, 1e-6);
 }
 
 #[test]
 fn everybody_is_gone_after_one() {
     let fit = fitted(&[(customer(1.0, 1.0, 60.0), 10), (customer(1.0, 2.0, 60.0), 7), (customer(0.0, 0.0, 60.0), 7)]);
     assert_eq!(fit.parameters.drop_out, DropOut::Equal { probability: 1.0 });
-    assert_eq!(fit.parameters.to_flat().b, Some(0.0));
-    assert_eq!(probability_alive(&fit.parameters, &customer(1.0, 1.0, 60.0)), Some(0.0));
-    assert_eq!(expected_purchases(&fit.parameters, &customer(1.0, 1.0, 60.0), 52.0), Some(0.0));
-    assert!(expected_purchases_new(&fit.parameters, 1e3).unwrap() <= 1.0);
+    assert_eq!(fit.parameters.to_columns()[4], Some(0.0));
+    assert_eq!(fit.parameters.probability_alive(&customer(1.0, 1.0, 60.0)), Some(0.0));
+    assert_eq!(fit.parameters.expected_purchases(&customer(1.0, 1.0, 60.0), 52.0), Some(0.0));
+    assert!(fit.parameters.expected_purchases_new(1e3).unwrap() <= 1.0);
 }
 
 #[test]
@@ -106,8 +108,8 @@ fn gone_after_the_first_or_never() {
     ]);
     let DropOut::AllOrNothing { share } = fit.parameters.drop_out else { panic!("{fit:?}") };
     assert_near(share, 70.0 / 120.0, 0.01);
-    assert_eq!(probability_alive(&fit.parameters, &customer(30.0, 59.0, 60.0)), Some(1.0));
-    assert!(probability_alive(&fit.parameters, &customer(1.0, 1.0, 60.0)).unwrap() < 0.01);
+    assert_eq!(fit.parameters.probability_alive(&customer(30.0, 59.0, 60.0)), Some(1.0));
+    assert!(fit.parameters.probability_alive(&customer(1.0, 1.0, 60.0)).unwrap() < 0.01);
 }
 
 #[test]
@@ -117,8 +119,8 @@ fn equal_rates_without_drop_out() {
     let fit = fitted(&customers);
     let PurchaseRates::Equal { rate } = fit.parameters.rates else { panic!("{fit:?}") };
     assert_near(rate, 0.2, 1e-6);
-    let flat = fit.parameters.to_flat();
-    assert_eq!((flat.r, flat.alpha, flat.a, flat.b), (None, None, Some(0.0), None));
+    let [r, alpha, _, a, b, ..] = fit.parameters.to_columns();
+    assert_eq!((r, alpha, a, b), (None, None, Some(0.0), None));
 }
 
 #[test]
@@ -142,32 +144,37 @@ fn limits_are_the_limits_of_the_model() {
                 (of(&limit, &history).unwrap(), of(&nearby, &history).unwrap())
             };
             for (limit, nearby) in [
-                pair(log_likelihood),
-                pair(probability_alive),
-                pair(|model, history| expected_purchases(model, history, 52.0)),
-                pair(|model, _| expected_purchases_new(model, 52.0)),
+                pair(Parameters::log_likelihood),
+                pair(Parameters::probability_alive),
+                pair(|model, history| model.expected_purchases(history, 52.0)),
+                pair(|model, _| model.expected_purchases_new(52.0)),
             ] {
                 assert_near(nearby, limit, 1e-5 * (1.0 + limit.abs()));
             }
         }
-        assert_eq!(Parameters::from_flat(limit.to_flat()), Some(limit));
+        assert_eq!(Parameters::from_columns(limit.to_columns()), Some(limit));
     }
 }
 
 #[test]
 fn what_is_no_model_is_none() {
-    let known = FlatParameters { r: Some(0.5), alpha: Some(5.0), a: Some(0.8), b: Some(2.5), ..Default::default() };
-    assert!(Parameters::from_flat(known).is_some());
+    // r, alpha, purchase_rate, a, b, dropout_probability, and the rate of Pareto/NBD.
+    let known: Columns = [Some(0.5), Some(5.0), None, Some(0.8), Some(2.5), None, None];
+    assert!(Parameters::from_columns(known).is_some());
     for broken in [
-        FlatParameters { r: None, ..known },
-        FlatParameters { r: None, alpha: None, ..known },
-        FlatParameters { a: None, b: None, ..known },
-        FlatParameters { a: None, ..known },
-        FlatParameters { a: Some(f64::NAN), ..known },
-        FlatParameters { alpha: Some(0.0), ..known },
-        FlatParameters { a: Some(0.0), b: Some(0.0), dropout_probability: Some(1.5), ..known },
+        [(0, None)].as_slice(),
+        &[(0, None), (1, None)],
+        &[(3, None), (4, None)],
+        &[(3, None)],
+        &[(3, Some(f64::NAN))],
+        &[(1, Some(0.0))],
+        &[(3, Some(0.0)), (4, Some(0.0)), (5, Some(1.5))],
     ] {
-        assert_eq!(Parameters::from_flat(broken), None, "{broken:?}");
+        let mut columns = known;
+        for (slot, value) in broken {
+            columns[*slot] = *value;
+        }
+        assert_eq!(Parameters::from_columns(columns), None, "{broken:?}");
     }
 }
 

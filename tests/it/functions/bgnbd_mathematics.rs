@@ -1,10 +1,10 @@
 //! Properties of the BG/NBD likelihood and its fit.
 
 use lifecycle::transform::functions::models::bgnbd::{
-    Customer, DropOut, DropOutKind, Likelihood, Parameters, PurchaseRates, RateKind, expected_purchases_new, fit,
-    fit_interior_from,
+    Customer, DropOut, DropOutKind, Likelihood, Parameters, PurchaseModel, PurchaseRates, RateKind,
 };
 use lifecycle::transform::functions::models::optimise::Evaluation;
+use lifecycle::transform::functions::models::purchases::{Likelihood as _, fit_interior_from};
 use lifecycle::transform::functions::models::special::{Derivatives, digamma, ln_gamma, trigamma};
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ use super::assert_near;
 use super::bgnbd_sql::simulated;
 
 /// Asserts that gradient and Hessian are those of central differences.
-fn assert_derivatives(evaluate: impl Fn(&[f64]) -> Evaluation, point: &[f64]) {
+pub fn assert_derivatives(evaluate: impl Fn(&[f64]) -> Evaluation, point: &[f64]) {
     let here = evaluate(point);
     let step = 1e-5;
     for slot in 0..point.len() {
@@ -32,7 +32,7 @@ fn assert_derivatives(evaluate: impl Fn(&[f64]) -> Evaluation, point: &[f64]) {
     }
 }
 
-fn histories() -> impl Strategy<Value = Vec<(Customer, u64)>> {
+pub fn histories() -> impl Strategy<Value = Vec<(Customer, u64)>> {
     let history = (0..40_u32, 0.01..1.0_f64, 0.5..100.0_f64, 1..5_u64).prop_map(|(x, share, observed, weight)| {
         let last = if x == 0 { 0.0 } else { share * observed };
         (Customer { purchases: f64::from(x), last, observed }, weight)
@@ -47,9 +47,9 @@ proptest! {
     fn derivatives_are_those_of_differences(customers in histories(), point in proptest::array::uniform4(-2.0..2.0_f64)) {
         let likelihood = Likelihood::new(customers).unwrap();
         for rates in [RateKind::Gamma, RateKind::Equal] {
-            for drop_out in [DropOutKind::Beta, DropOutKind::Equal, DropOutKind::AllOrNothing, DropOutKind::Never] {
+            for drop_out in [DropOutKind::Mixed, DropOutKind::Equal, DropOutKind::AllOrNothing, DropOutKind::Never] {
                 let point = &point[..rates.parameters() + drop_out.parameters()];
-                assert_derivatives(|point| likelihood.evaluate(rates, drop_out, point), point);
+                assert_derivatives(|point| likelihood.evaluate((rates, drop_out), point), point);
             }
         }
     }
@@ -67,12 +67,12 @@ proptest! {
     #[test]
     fn the_order_of_customers_changes_no_bit(customers in histories()) {
         let backwards: Vec<_> = customers.iter().rev().copied().collect();
-        prop_assert_eq!(fit(customers).unwrap(), fit(backwards).unwrap());
+        prop_assert_eq!(Parameters::fit(customers).unwrap(), Parameters::fit(backwards).unwrap());
     }
 
     #[test]
     fn every_fit_is_finite(customers in histories()) {
-        let fit = fit(customers).unwrap().unwrap();
+        let fit = Parameters::fit(customers).unwrap().unwrap();
         prop_assert!(fit.log_likelihood.is_finite());
         prop_assert!(fit.is_converged, "{:?}", fit);
     }
@@ -93,7 +93,7 @@ fn no_start_leads_to_a_better_fit() {
         (Customer { purchases: x.unwrap(), last: last.unwrap(), observed: observed.unwrap() }, 1)
     });
     let likelihood = Likelihood::new(customers.clone()).unwrap();
-    let best = fit(customers).unwrap().unwrap();
+    let best = Parameters::fit(customers).unwrap().unwrap();
     let Parameters { rates: PurchaseRates::Gamma { r, alpha }, drop_out: DropOut::Beta { a, b } } = best.parameters
     else {
         panic!("{best:?}");
@@ -127,6 +127,6 @@ fn expectations_agree_with_the_hypergeometric_formula() {
         let share: f64 = alpha / (alpha + time);
         let expected = c / (a - 1.0) * (1.0 - share.powf(r) * sum);
         let parameters = Parameters { rates: PurchaseRates::Gamma { r, alpha }, drop_out: DropOut::Beta { a, b } };
-        assert_near(expected_purchases_new(&parameters, time).unwrap(), expected, 1e-10 * (1.0 + expected));
+        assert_near(parameters.expected_purchases_new(time).unwrap(), expected, 1e-10 * (1.0 + expected));
     }
 }

@@ -9,7 +9,11 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod kmeans;
 mod logistic;
+mod intervals;
+mod kaplan_meier;
+mod quantiles;
 mod round_cents;
 
 use std::sync::Arc;

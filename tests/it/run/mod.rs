@@ -2,6 +2,7 @@
 
 mod backwards;
 mod changes;
+mod descriptions;
 mod facts;
 mod failures;
 mod floors;

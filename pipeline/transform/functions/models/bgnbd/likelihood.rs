@@ -1,165 +1,133 @@
-//! The log-likelihood of a BG/NBD model or of one of its limits, with exact first and second derivatives.
+//! The log-likelihood of a BG/NBD or MBG/NBD model or of one of its limits, with exact first and second derivatives.
 //!
 //! A customer's likelihood is (Fader, Hardie, Lee 2005, equation 6, in the factors of their note on computing it)
 //!
-//! `survive(x) g(x, t) + [x > 0] drop(x) g(x, t_x)`
+//! `survive(n) g(x, t) + [n > 0] drop(n) g(x, t_x)`
 //!
-//! where `g(x, s)` is the density of `x` purchases at these times in a time `s`, averaged over the purchase rates,
-//! `survive(x)` the probability of not dropping out `x` times, `drop(x)` that of dropping out at the x-th. Every limit of
+//! where `g(x, s)` is the density of `x` purchases at these times in a time `s`, averaged over the purchase rates, `n` the
+//! number of chances to drop out, `survive(n)` the probability of not doing so `n` times, `drop(n)` that of doing so at the
+//! n-th. BG/NBD has a chance at each repeat purchase, MBG/NBD one at the first purchase too. Every limit of
 //! the model changes `g`, or `survive` and `drop`, and nothing else. The logarithm of the sum of two exponentials is taken
 //! without leaving logarithms, so large `x` does no harm.
 
-use super::Customer;
-use super::terms::{CountTerm, DropOutKind, RateKind, Term, TimeTerm, count_terms, time_term};
+use super::terms::DropOutTerms;
+use super::{BetaGeometric, DropOut};
 use crate::transform::functions::models::optimise::Evaluation;
+use crate::transform::functions::models::purchases::{
+    self, Customer, CustomerError, DropOutKind, Histories, Kind, PurchaseRates, RateTerms, Term, TimeTerm, time_term,
+};
 use crate::transform::functions::models::special::CarefulSum;
 
-/// A customer that no BG/NBD model can have.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum CustomerError {
-    #[error("x = {0} is not a number of purchases: a whole number from 0 up is expected")]
-    Purchases(f64),
-    #[error("t_x = {last}, t = {observed} are not times of a customer: 0 <= t_x <= t is expected")]
-    Times { last: f64, observed: f64 },
-    #[error("x = {0} repeat purchases with t_x = 0: the likelihood of purchases without time between them is infinite")]
-    NoTime(f64),
-}
-
-/// Customers, grouped by equal (`x`, `t_x`, `t`) and sorted, ready for many evaluations.
+/// Customers, ready for many evaluations.
 #[derive(Debug, Clone)]
-pub struct Likelihood {
-    /// Distinct numbers of purchases, ascending.
-    counts: Vec<f64>,
-    /// Distinct times, ascending.
-    times: Vec<f64>,
-    groups: Vec<Group>,
-    customers: u64,
-    purchases: f64,
-    observed: f64,
+pub struct BetaGeometricLikelihood<const EARLY: u8> {
+    histories: Histories,
 }
 
-/// Customers with one history; numbers and times by their place in the lists of distinct ones.
+/// What depends on `x` only.
 #[derive(Debug, Clone, Copy)]
-struct Group {
-    count: u32,
-    last: u32,
-    observed: u32,
-    weight: f64,
+struct CountTerm {
+    /// The part of `ln g` that depends on `x` alone; only its first rate parameter moves it.
+    rates: Term,
+    survive: Term,
+    drop: Term,
 }
 
-impl Likelihood {
+impl<const EARLY: u8> BetaGeometricLikelihood<EARLY> {
     /// Groups customers with their multiplicities; the result does not depend on the order in which they come.
     pub fn new(customers: impl IntoIterator<Item = (Customer, u64)>) -> Result<Self, CustomerError> {
-        let mut histories = Vec::new();
-        for (customer, weight) in customers {
-            histories.push((checked(customer)?, weight));
-        }
-        histories.sort_unstable_by(|(one, _), (other, _)| {
-            (one.purchases.total_cmp(&other.purchases))
-                .then(one.last.total_cmp(&other.last))
-                .then(one.observed.total_cmp(&other.observed))
+        Ok(Self { histories: Histories::new(customers)? })
+    }
+
+    fn count_terms(&self, kind: Kind, rates: &[f64], drop_out: &[f64]) -> Vec<CountTerm> {
+        let mut rate_terms = RateTerms::new(kind.0, rates);
+        let mut drop_out_terms = DropOutTerms::new(kind.1, drop_out);
+        let terms = self.histories.counts().iter().map(|x| {
+            let (survive, drop) = drop_out_terms.at(*x + f64::from(EARLY));
+            CountTerm { rates: rate_terms.at(*x), survive, drop }
         });
-        histories.dedup_by(|(next, next_weight), (kept, kept_weight)| {
-            let is_same = next == kept;
-            if is_same {
-                *kept_weight += *next_weight;
-            }
-            is_same
-        });
-        let counts = distinct(histories.iter().map(|(customer, _)| customer.purchases));
-        let times = distinct(histories.iter().flat_map(|(customer, _)| [customer.last, customer.observed]));
-        let place = |list: &[f64], number: f64| list.partition_point(|other| *other < number) as u32;
-        let groups = histories.iter().map(|(customer, weight)| Group {
-            count: place(&counts, customer.purchases),
-            last: place(&times, customer.last),
-            observed: place(&times, customer.observed),
-            weight: *weight as f64,
-        });
-        Ok(Self {
-            groups: groups.collect(),
-            customers: histories.iter().map(|(_, weight)| weight).sum(),
-            purchases: histories.iter().map(|(customer, weight)| customer.purchases * *weight as f64).sum(),
-            observed: histories.iter().map(|(customer, weight)| customer.observed * *weight as f64).sum(),
-            counts,
-            times,
-        })
+        terms.collect()
+    }
+}
+
+impl<const EARLY: u8> purchases::Likelihood for BetaGeometricLikelihood<EARLY> {
+    type Parameters = BetaGeometric<EARLY>;
+
+    const REACH: f64 = 14.0;
+
+    fn of(histories: Histories) -> Self {
+        Self { histories }
     }
 
-    /// The number of customers.
-    pub fn customers(&self) -> u64 {
-        self.customers
+    fn histories(&self) -> &Histories {
+        &self.histories
     }
 
-    /// The number of distinct histories, which is what an evaluation costs.
-    pub fn histories(&self) -> usize {
-        self.groups.len()
-    }
-
-    /// Repeat purchases of all customers.
-    pub fn purchases(&self) -> f64 {
-        self.purchases
-    }
-
-    /// Time observed, summed over all customers.
-    pub fn observed(&self) -> f64 {
-        self.observed
-    }
-
-    /// The largest number of repeat purchases.
-    pub fn most_purchases(&self) -> f64 {
-        self.counts.last().copied().unwrap_or(0.0)
-    }
-
-    /// Evaluates the log-likelihood of the whole at a point: the rates' parameters, then the drop-out's.
-    ///
-    /// The sum runs over the sorted histories, so equal customers give equal bits.
-    pub fn evaluate(&self, rates: RateKind, drop_out: DropOutKind, point: &[f64]) -> Evaluation {
-        let (rate_point, drop_out_point) = point.split_at(rates.parameters());
-        let counts = count_terms(&self.counts, rates, rate_point, drop_out, drop_out_point);
-        let times: Vec<TimeTerm> = self.times.iter().map(|time| time_term(rates, rate_point, *time)).collect();
+    fn evaluate(&self, kind: Kind, point: &[f64]) -> Evaluation {
+        let (rates, drop_out) = point.split_at(kind.0.parameters());
+        let counts = self.count_terms(kind, rates, drop_out);
+        let times: Vec<TimeTerm> = self.histories.times().iter().map(|time| time_term(kind.0, rates, *time)).collect();
         let mut sum = Sum::default();
-        for group in &self.groups {
-            let x = self.counts[group.count as usize];
+        for group in self.histories.groups() {
+            let x = self.histories.counts()[group.count as usize];
             let count = &counts[group.count as usize];
             let alive = joint(x, count, &count.survive, &times[group.observed as usize]);
-            if x > 0.0 && count.drop.value > f64::NEG_INFINITY {
+            if count.drop.value > f64::NEG_INFINITY {
                 sum.add_either(group.weight, &alive, &joint(x, count, &count.drop, &times[group.last as usize]));
             } else {
                 sum.add(group.weight, &alive);
             }
         }
         // Slots 0 and 1 belong to the rates, 2 and 3 to the drop-out; a kind with fewer parameters leaves some unused.
-        let slots: Vec<usize> =
-            (0..rates.parameters()).chain((0..drop_out.parameters()).map(|slot| slot + 2)).collect();
+        let slots: Vec<usize> = (0..kind.0.parameters()).chain((0..kind.1.parameters()).map(|slot| slot + 2)).collect();
         Evaluation {
             value: sum.value.total(),
             gradient: slots.iter().map(|slot| sum.slope[*slot]).collect(),
             hessian: slots.iter().flat_map(|row| slots.iter().map(|column| sum.bend(*row, *column))).collect(),
         }
     }
-}
 
-fn checked(customer: Customer) -> Result<Customer, CustomerError> {
-    let Customer { purchases, last, observed } = customer;
-    if !(purchases >= 0.0 && purchases.is_finite() && purchases.fract() == 0.0) {
-        return Err(CustomerError::Purchases(purchases));
+    fn is_possible(&self, kind: DropOutKind) -> bool {
+        // Nobody has a second chance once everybody drops out at the first.
+        kind != DropOutKind::Certain || self.histories.most_purchases() + f64::from(EARLY) <= 1.0
     }
-    if !(last >= 0.0 && last <= observed && observed.is_finite()) {
-        return Err(CustomerError::Times { last, observed });
-    }
-    if purchases > 0.0 && last == 0.0 {
-        return Err(CustomerError::NoTime(purchases));
-    }
-    // Adding 0 turns -0 into 0, so that equal histories are equal bits.
-    let last = if purchases == 0.0 { 0.0 } else { last };
-    Ok(Customer { purchases: purchases + 0.0, last: last + 0.0, observed: observed + 0.0 })
-}
 
-fn distinct(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut list: Vec<f64> = numbers.collect();
-    list.sort_unstable_by(f64::total_cmp);
-    list.dedup();
-    list
+    fn drop_out_centre(&self, kind: DropOutKind) -> Vec<f64> {
+        vec![0.0; kind.parameters()]
+    }
+
+    fn drop_out_starts(&self) -> [[f64; 2]; 2] {
+        [[0.5_f64.ln(), 2.0_f64.ln()], [0.05_f64.ln(), 2.0_f64.ln()]]
+    }
+
+    fn corners(&self) -> [[f64; 3]; 4] {
+        [[0.0, -3.0, 1.0], [0.0, 2.0, 4.0], [0.0, -2.0, -1.0], [-3.0, 1.0, 1.5]]
+    }
+
+    fn drop_out_limit(&self, kind: DropOutKind, [log_a, log_b]: [f64; 2]) -> Vec<f64> {
+        match kind {
+            DropOutKind::Mixed => vec![log_a, log_b],
+            DropOutKind::Equal | DropOutKind::AllOrNothing => vec![(log_a - log_b).clamp(-3.0, 3.0)],
+            DropOutKind::Never | DropOutKind::Certain => Vec::new(),
+        }
+    }
+
+    fn parameters(&self, (rates, drop_out): Kind, point: &[f64]) -> Self::Parameters {
+        let rest = &point[rates.parameters()..];
+        let share = |rest: &[f64]| 1.0 / (1.0 + (-rest[0]).exp());
+        let drop_out = match drop_out {
+            DropOutKind::Mixed => DropOut::Beta { a: rest[0].exp(), b: rest[1].exp() },
+            DropOutKind::Equal => DropOut::Equal { probability: share(rest) },
+            DropOutKind::AllOrNothing => DropOut::AllOrNothing { share: share(rest) },
+            DropOutKind::Never => DropOut::Equal { probability: 0.0 },
+            DropOutKind::Certain => DropOut::Equal { probability: 1.0 },
+        };
+        BetaGeometric { rates: PurchaseRates::at_point(rates, point), drop_out }
+    }
+
+    fn nobody_buys() -> Self::Parameters {
+        BetaGeometric { rates: PurchaseRates::Equal { rate: 0.0 }, drop_out: DropOut::Equal { probability: 0.0 } }
+    }
 }
 
 /// One of the two ways a history can have come about: value, gradient in four slots, and the Hessian's two blocks.

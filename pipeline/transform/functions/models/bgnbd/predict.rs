@@ -1,124 +1,98 @@
-//! What a BG/NBD model, or one of its limits, says about a customer.
-//!
-//! Every function returns `None` where the history is impossible: negative numbers, a last purchase after the end of
-//! observation, purchases under a rate of zero.
+//! What a BG/NBD or MBG/NBD model, or one of its limits, says about a customer.
 
-use super::{Customer, DropOut, Parameters, PurchaseRates};
+use super::{BetaGeometric, BetaGeometricLikelihood, DropOut};
+use crate::transform::functions::models::purchases::{
+    Columns, Customer, Fit, FitError, PurchaseModel, PurchaseRates, fit, log_density,
+};
 use crate::transform::functions::models::special::Derivatives;
 
-/// Days in a month of the discounted sum: a twelfth of 365.
-const STEP_DAYS: f64 = 365.0 / 12.0;
-const YEAR_DAYS: f64 = 365.0;
-const DAYS_PER_WEEK: f64 = 7.0;
 /// Terms of the expectation's series before it is given up: a horizon some 50,000 times `alpha + t`.
 const MAX_TERMS: usize = 2_000_000;
 
-/// Returns the log-likelihood of one customer's history (Fader, Hardie, Lee 2005, equation 6).
-pub fn log_likelihood(parameters: &Parameters, customer: &Customer) -> Option<f64> {
-    let customer = possible(customer)?;
-    let alive = way_to_be_alive(parameters, &customer);
-    let gone = way_to_be_gone(parameters, &customer);
-    let larger = alive.max(gone);
-    (larger > f64::NEG_INFINITY).then(|| larger + (alive.min(gone) - larger).exp().ln_1p())
-}
-
-/// Returns the probability that a customer has not dropped out (Fader, Hardie, Lee 2008, "Computing P(alive) using the
-/// BG/NBD model"); 1 without a repeat purchase, since customers drop out after those only.
-pub fn probability_alive(parameters: &Parameters, customer: &Customer) -> Option<f64> {
-    let customer = possible(customer)?;
-    let alive = way_to_be_alive(parameters, &customer);
-    let gone = way_to_be_gone(parameters, &customer);
-    (alive.max(gone) > f64::NEG_INFINITY).then(|| 1.0 / (1.0 + (gone - alive).exp()))
-}
-
-/// Returns the purchases expected of a customer in the next `horizon` (equation 10), which is in the unit of its times.
-pub fn expected_purchases(parameters: &Parameters, customer: &Customer, horizon: f64) -> Option<f64> {
-    let alive = probability_alive(parameters, customer)?;
-    Some(alive * Prospect::of_living(parameters, customer).expected(horizon)?)
-}
-
-/// Returns the purchases expected in a time after the first one, of a customer about whom nothing is known (equation 9).
-pub fn expected_purchases_new(parameters: &Parameters, time: f64) -> Option<f64> {
-    let unknown = Customer { purchases: 0.0, last: 0.0, observed: 0.0 };
-    Prospect::of_living(parameters, &unknown).expected(time)
-}
-
-/// Returns the purchases expected of a customer in the next `horizon_days`, discounted to today.
-///
-/// The horizon is cut into steps of 365/12 days, the last one shorter if need be; what is expected in a step is divided by
-/// `(1 + rate) ^ (days / 365)` at the step's end. The model's times are weeks.
-pub fn discounted_purchases(
-    parameters: &Parameters,
-    customer: &Customer,
-    horizon_days: f64,
-    discount_rate: f64,
-) -> Option<f64> {
-    if !(horizon_days >= 0.0 && horizon_days.is_finite() && discount_rate > -1.0 && discount_rate.is_finite()) {
-        return None;
+impl<const EARLY: u8> PurchaseModel for BetaGeometric<EARLY> {
+    fn fit(customers: impl IntoIterator<Item = (Customer, u64)>) -> Result<Option<Fit<Self>>, FitError> {
+        fit(&BetaGeometricLikelihood::new(customers)?)
     }
-    let alive = probability_alive(parameters, customer)?;
-    let mut prospect = Prospect::of_living(parameters, customer);
-    // A horizon of whole steps must not leave a sliver of one to rounding.
-    let steps = (horizon_days / STEP_DAYS - 1e-9).ceil().max(0.0);
-    let (mut total, mut before, mut step) = (0.0, 0.0, 1.0);
-    while step <= steps {
-        let end = (step * STEP_DAYS).min(horizon_days);
-        let until = prospect.expected(end / DAYS_PER_WEEK)?;
-        total += (until - before) / (1.0 + discount_rate).powf(end / YEAR_DAYS);
-        before = until;
-        step += 1.0;
+
+    fn from_columns([r, alpha, purchase_rate, a, b, dropout_probability, _]: Columns) -> Option<Self> {
+        let rates = PurchaseRates::from_columns(r, alpha, purchase_rate)?;
+        Some(Self { rates, drop_out: DropOut::from_columns(a, b, dropout_probability)? })
     }
-    Some(alive * total)
-}
 
-fn possible(customer: &Customer) -> Option<Customer> {
-    let Customer { purchases, last, observed } = *customer;
-    let is_possible =
-        purchases >= 0.0 && purchases.is_finite() && last >= 0.0 && last <= observed && observed.is_finite();
-    is_possible.then_some(*customer)
-}
-
-/// The logarithm of the likelihood of the history together with being alive at its end.
-fn way_to_be_alive(parameters: &Parameters, customer: &Customer) -> f64 {
-    let x = customer.purchases;
-    log_density(&parameters.rates, x, customer.observed) + log_survive(&parameters.drop_out, x)
-}
-
-/// The same together with having dropped out at the last purchase.
-fn way_to_be_gone(parameters: &Parameters, customer: &Customer) -> f64 {
-    let x = customer.purchases;
-    if x == 0.0 {
-        return f64::NEG_INFINITY;
+    fn to_columns(&self) -> Columns {
+        let [r, alpha, purchase_rate] = self.rates.to_columns();
+        let [a, b, dropout_probability] = self.drop_out.to_columns();
+        [r, alpha, purchase_rate, a, b, dropout_probability, None]
     }
-    log_density(&parameters.rates, x, customer.last) + log_drop(&parameters.drop_out, x)
+
+    /// Fader, Hardie, Lee 2005, equation 6.
+    fn log_likelihood(&self, customer: &Customer) -> Option<f64> {
+        let (alive, gone) = self.ways(customer)?;
+        let larger = alive.max(gone);
+        (larger > f64::NEG_INFINITY).then(|| larger + (alive.min(gone) - larger).exp().ln_1p())
+    }
+
+    /// Fader, Hardie, Lee 2008, "Computing P(alive) using the BG/NBD model". In BG/NBD it is 1 without a repeat purchase,
+    /// since customers drop out after those only.
+    fn probability_alive(&self, customer: &Customer) -> Option<f64> {
+        let (alive, gone) = self.ways(customer)?;
+        (alive.max(gone) > f64::NEG_INFINITY).then(|| 1.0 / (1.0 + (gone - alive).exp()))
+    }
+
+    /// Equation 10, without the probability of being alive.
+    fn of_living(&self, customer: &Customer) -> impl FnMut(f64) -> Option<f64> {
+        let mut prospect = Prospect::of_living(self, customer);
+        move |horizon| prospect.expected(horizon)
+    }
+
+    /// Equation 9; in MBG/NBD the customer has to survive the first purchase.
+    fn expected_purchases_new(&self, time: f64) -> Option<f64> {
+        let unknown = Customer { purchases: 0.0, last: 0.0, observed: 0.0 };
+        let survival = log_survive(&self.drop_out, f64::from(EARLY)).exp();
+        Some(survival * self.of_living(&unknown)(time)?)
+    }
 }
 
-/// The logarithm of the density of `x` purchases at given times within `time`.
-fn log_density(rates: &PurchaseRates, x: f64, time: f64) -> f64 {
-    match *rates {
-        PurchaseRates::Gamma { r, alpha } => {
-            Derivatives::rising(r, x).value - r * (time / alpha).ln_1p() - x * (alpha + time).ln()
+impl<const EARLY: u8> BetaGeometric<EARLY> {
+    /// How often the customer had the chance to drop out.
+    fn chances(customer: &Customer) -> f64 {
+        customer.purchases + f64::from(EARLY)
+    }
+
+    /// The logarithms of the likelihood of the history together with being alive at its end, and together with having
+    /// dropped out at the last purchase.
+    fn ways(&self, customer: &Customer) -> Option<(f64, f64)> {
+        if !customer.is_possible() {
+            return None;
         }
-        PurchaseRates::Equal { rate } if x == 0.0 => -rate * time,
-        PurchaseRates::Equal { rate } => x * rate.ln() - rate * time,
+        let Customer { purchases: x, last, observed } = *customer;
+        let last = if x == 0.0 { 0.0 } else { last };
+        let chances = Self::chances(customer);
+        let alive = log_density(&self.rates, x, observed) + log_survive(&self.drop_out, chances);
+        let gone = if chances == 0.0 {
+            f64::NEG_INFINITY
+        } else {
+            log_density(&self.rates, x, last) + log_drop(&self.drop_out, chances)
+        };
+        Some((alive, gone))
     }
 }
 
-fn log_survive(drop_out: &DropOut, x: f64) -> f64 {
+fn log_survive(drop_out: &DropOut, n: f64) -> f64 {
     match *drop_out {
-        _ if x == 0.0 => 0.0,
-        DropOut::Beta { a, b } => Derivatives::rising(b, x).value - Derivatives::rising(a + b, x).value,
-        DropOut::Equal { probability } => x * (-probability).ln_1p(),
+        _ if n == 0.0 => 0.0,
+        DropOut::Beta { a, b } => Derivatives::rising(b, n).value - Derivatives::rising(a + b, n).value,
+        DropOut::Equal { probability } => n * (-probability).ln_1p(),
         DropOut::AllOrNothing { share } => (-share).ln_1p(),
     }
 }
 
-fn log_drop(drop_out: &DropOut, x: f64) -> f64 {
+fn log_drop(drop_out: &DropOut, n: f64) -> f64 {
     match *drop_out {
-        DropOut::Beta { a, b } => log_survive(drop_out, x) + a.ln() - (b + x - 1.0).ln(),
-        DropOut::Equal { probability } if x == 1.0 => probability.ln(),
-        DropOut::Equal { probability } => probability.ln() + (x - 1.0) * (-probability).ln_1p(),
-        DropOut::AllOrNothing { share } if x == 1.0 => share.ln(),
+        DropOut::Beta { a, b } => log_survive(drop_out, n) + a.ln() - (b + n - 1.0).ln(),
+        DropOut::Equal { probability } if n == 1.0 => probability.ln(),
+        DropOut::Equal { probability } => probability.ln() + (n - 1.0) * (-probability).ln_1p(),
+        DropOut::AllOrNothing { share } if n == 1.0 => share.ln(),
         DropOut::AllOrNothing { .. } => f64::NEG_INFINITY,
     }
 }
@@ -142,18 +116,15 @@ struct SeriesTerm {
 }
 
 impl Prospect {
-    /// Gamma and beta are conjugate: the history adds `x` and `t` to the rates' parameters, `x` survivals to `b`.
-    fn of_living(parameters: &Parameters, customer: &Customer) -> Self {
-        let Customer { purchases, observed, .. } = *customer;
-        let rates = match parameters.rates {
-            PurchaseRates::Gamma { r, alpha } => PurchaseRates::Gamma { r: r + purchases, alpha: alpha + observed },
-            equal => equal,
-        };
-        let drop_out = match parameters.drop_out {
-            DropOut::Beta { a, b } => DropOut::Beta { a, b: b + purchases },
-            DropOut::AllOrNothing { .. } if purchases > 0.0 => DropOut::Equal { probability: 0.0 },
+    /// Gamma and beta are conjugate: the history adds `x` and `t` to the rates' parameters, the chances survived to `b`.
+    fn of_living<const EARLY: u8>(model: &BetaGeometric<EARLY>, customer: &Customer) -> Self {
+        let chances = BetaGeometric::<EARLY>::chances(customer);
+        let drop_out = match model.drop_out {
+            DropOut::Beta { a, b } => DropOut::Beta { a, b: b + chances },
+            DropOut::AllOrNothing { .. } if chances > 0.0 => DropOut::Equal { probability: 0.0 },
             other => other,
         };
+        let rates = model.rates.given(customer.purchases, customer.observed);
         Self { rates, drop_out, survival: 1.0, terms: Vec::new() }
     }
 
