@@ -17,6 +17,7 @@ mod load;
 mod matrix;
 mod models;
 mod moments;
+mod propensities;
 mod referrals;
 mod stages;
 mod value;
@@ -203,4 +204,19 @@ fn lead_scores_are_what_the_facts_say() {
 #[test]
 fn lead_score_bands_are_what_the_facts_say() {
     assert_same("lead_score_bands", leads::bands);
+}
+
+#[test]
+fn propensities_are_what_the_facts_say() {
+    assert_same("propensities", propensities::propensities);
+}
+
+#[test]
+fn propensity_models_are_what_the_facts_say() {
+    assert_same("propensity_models", propensities::models);
+}
+
+#[test]
+fn propensity_deciles_are_what_the_facts_say() {
+    assert_same("propensity_deciles", propensities::deciles);
 }
