@@ -130,9 +130,9 @@ impl Model {
                     line[width + 1] += (label - score) * term;
                 }
             }
-            for at in 1..=width {
-                system[at][at] += ridge;
-                system[at][width + 1] -= ridge * model.parameters[at];
+            for (at, line) in system.iter_mut().enumerate().skip(1) {
+                line[at] += ridge;
+                line[width + 1] -= ridge * model.parameters[at];
             }
             for (parameter, step) in model.parameters.iter_mut().zip(solve(system)) {
                 *parameter += step;
