@@ -19,6 +19,7 @@ mod models;
 mod moments;
 mod purchase_models;
 mod places;
+mod propensities;
 mod referrals;
 mod segments;
 mod stages;
@@ -206,4 +207,19 @@ fn lead_scores_are_what_the_facts_say() {
 #[test]
 fn lead_score_bands_are_what_the_facts_say() {
     assert_same("lead_score_bands", leads::bands);
+}
+
+#[test]
+fn propensities_are_what_the_facts_say() {
+    assert_same("propensities", propensities::propensities);
+}
+
+#[test]
+fn propensity_models_are_what_the_facts_say() {
+    assert_same("propensity_models", propensities::models);
+}
+
+#[test]
+fn propensity_deciles_are_what_the_facts_say() {
+    assert_same("propensity_deciles", propensities::deciles);
 }
