@@ -6,6 +6,7 @@
 //! taken from the published tables; what follows from them is computed here. `LIFECYCLE_INDEPENDENT_SEED` makes another
 //! business than the usual one.
 
+mod campaigns;
 mod churn;
 mod cohorts;
 mod compare;
@@ -16,6 +17,7 @@ mod matrix;
 mod models;
 mod moments;
 mod referrals;
+mod seconds;
 mod stages;
 mod value;
 
@@ -146,6 +148,16 @@ fn customer_matrix_moves_are_what_the_facts_say() {
 #[test]
 fn cohort_retention_is_what_the_facts_say() {
     assert_same("cohort_retention", cohorts::cohort_retention);
+}
+
+#[test]
+fn campaign_performance_is_what_the_facts_say() {
+    assert_same("campaign_performance", campaigns::campaign_performance);
+}
+
+#[test]
+fn second_purchase_is_what_the_facts_say() {
+    assert_same("second_purchase", seconds::second_purchase);
 }
 
 #[test]
