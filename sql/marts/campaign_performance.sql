@@ -309,7 +309,8 @@ priced as (
     left join campaigns on compared.campaign_id = campaigns.campaign_id
 ),
 
--- The campaign's effect is on its treatment arm and on the whole.
+-- The campaign's effect is on its treatment arm and on the whole. Money is
+-- divided last and exactly, so that half a cent is half a cent.
 effects as (
     select
         *,
@@ -352,16 +353,20 @@ effects as (
             when is_of_campaign and treated > 0 and controls > 0
                 then
                     round_cents(
-                        cast(treated_revenue as double)
-                        - cast(control_revenue as double) * treated / controls
+                        (
+                            treated_revenue * cast(controls as decimal(12, 0))
+                            - control_revenue * cast(treated as decimal(12, 0))
+                        ) / cast(controls as decimal(12, 0))
                     )
         end as incremental_revenue,
         case
             when is_of_campaign and treated > 0 and controls > 0
                 then
                     round_cents(
-                        cast(treated_margin as double)
-                        - cast(control_margin as double) * treated / controls
+                        (
+                            treated_margin * cast(controls as decimal(12, 0))
+                            - control_margin * cast(treated as decimal(12, 0))
+                        ) / cast(controls as decimal(12, 0))
                     )
         end as incremental_margin
     from priced
