@@ -6,6 +6,7 @@
 //! taken from the published tables; what follows from them is computed here. `LIFECYCLE_INDEPENDENT_SEED` makes another
 //! business than the usual one.
 
+mod campaigns;
 mod churn;
 mod cohorts;
 mod compare;
@@ -22,6 +23,7 @@ mod places;
 mod propensities;
 mod referrals;
 mod segments;
+mod seconds;
 mod stages;
 mod value;
 
@@ -157,6 +159,16 @@ fn customer_matrix_moves_are_what_the_facts_say() {
 #[test]
 fn cohort_retention_is_what_the_facts_say() {
     assert_same("cohort_retention", cohorts::cohort_retention);
+}
+
+#[test]
+fn campaign_performance_is_what_the_facts_say() {
+    assert_same("campaign_performance", campaigns::campaign_performance);
+}
+
+#[test]
+fn second_purchase_is_what_the_facts_say() {
+    assert_same("second_purchase", seconds::second_purchase);
 }
 
 #[test]
