@@ -79,10 +79,9 @@ pub fn bands(run: &Run) -> Expected {
     let mut all = (0, 0);
     for (id, signals) in leads(facts, cut) {
         let converted = i64::from(facts.buyers.contains_key(id));
-        for count in [
-            &mut all,
-            counts.entry(grade(score(&signals, cut, facts.parameters.lead_half_life_days))).or_default(),
-        ] {
+        for count in
+            [&mut all, counts.entry(grade(score(&signals, cut, facts.parameters.lead_half_life_days))).or_default()]
+        {
             count.0 += 1;
             count.1 += converted;
         }
