@@ -115,7 +115,7 @@ fn the_facts_have_every_case_that_matters() {
         assert_all(run, &value::customer_value(run), "value_tier", &["vip", "core", "low"]);
         assert_all(run, &cohorts::cohort_retention(run), "segment", &["all", "(none)", "referral"]);
         assert_all(run, &stages::stages(run), "stage", &["suspect", "prospect", "new", "repeat", "advocate"]);
-        assert_all(run, &leads::scores(run), "grade", &["B", "C", "D", "E"]);
+        assert_all(run, &leads::scores(run), "grade", &["C", "D", "E"]);
         assert_all(run, &funnel::movements(run), "from_stage", &["(none)", "suspect", "prospect", "new", "repeat"]);
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
