@@ -179,6 +179,7 @@ impl World {
     }
 
     fn draw_members(&mut self, day: u32, campaign: &Campaign) {
+        let mut drawn: Vec<(u32, Dice)> = Vec::new();
         for customer in 0..self.people.len() as u32 {
             if self.people[customer as usize].arrival > day {
                 // Nobody after this one has registered yet.
@@ -189,15 +190,44 @@ impl World {
             }
             let mut dice = Dice::new(self.seed, Stream::Campaign, u64::from(customer), u64::from(campaign.number));
             if dice.chance(campaign.share_drawn()) {
-                self.enrol(day, customer, campaign, &mut dice);
+                drawn.push((customer, dice));
             }
+        }
+        let controls = if campaign.watched.is_some() { self.controls_of_pairs(&drawn) } else { Vec::new() };
+        for (place, (customer, mut dice)) in drawn.into_iter().enumerate() {
+            self.enrol(day, customer, campaign, controls.get(place).copied(), &mut dice);
         }
     }
 
-    fn enrol(&mut self, day: u32, customer: u32, campaign: &Campaign, dice: &mut Dice) {
+    /// Who of those drawn is held back: of two who are about as likely to buy anyway, one, by the toss of a coin.
+    ///
+    /// So that chance alone makes a campaign that does nothing look good, or bad, in hardly any business.
+    fn controls_of_pairs(&self, drawn: &[(u32, Dice)]) -> Vec<bool> {
+        let mut alike: Vec<(f32, usize)> = (0..)
+            .zip(drawn)
+            .map(|(place, (customer, _))| {
+                let person = &self.people[*customer as usize];
+                (if person.is(Is::Alive) { person.rate } else { 0.0 }, place)
+            })
+            .collect();
+        alike.sort_by(|(one, first), (other, second)| one.total_cmp(other).then(first.cmp(second)));
+        let mut controls = vec![false; drawn.len()];
+        for pair in alike.chunks(2) {
+            let is_first = pair.first().is_some_and(|(_, place)| drawn[*place].1.clone().chance(0.5));
+            for ((_, place), is_control) in pair.iter().zip([is_first, !is_first]) {
+                controls[*place] = is_control;
+            }
+        }
+        controls
+    }
+
+    /// `is_control`: settled already; otherwise the campaign's share decides.
+    fn enrol(&mut self, day: u32, customer: u32, campaign: &Campaign, is_control: Option<bool>, dice: &mut Dice) {
         let (arm, is_treated) = match campaign.draw {
-            Draw::Arms { control } if dice.chance(control) => (Some("control"), false),
-            Draw::Arms { .. } => (Some("treatment"), true),
+            Draw::Arms { control } => {
+                let is_drawn = dice.chance(control);
+                if is_control.unwrap_or(is_drawn) { (Some("control"), false) } else { (Some("treatment"), true) }
+            }
             Draw::NoArms | Draw::NoMembers => (None, true),
         };
         let second = dice.between(25_200, 28_800);

@@ -178,6 +178,9 @@ known_campaigns as (
         and (started_on is null or started_on <= $as_of)
     union
     select campaign_id
+    from targets
+    union
+    select campaign_id
     from campaign_interactions
     where day <= $as_of
 ),

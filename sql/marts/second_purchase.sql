@@ -1,46 +1,11 @@
 -- How soon customers come back for a second purchase, and which wait goes
 -- with customers who stay.
-with buyers as (
-    select * from intermediate.buyers
-),
-
-customers as (
-    select * from intermediate.known_customers
+with waits as (
+    select * from intermediate.second_purchase_waits
 ),
 
 customer_days as (
     select * from intermediate.customer_days
-),
-
--- A wait ends with the second purchase day, or is still on at as_of.
-waits as (
-    select
-        buyers.customer_id,
-        buyers.first_purchase_on,
-        buyers.second_purchase_on is not null as has_returned,
-        days_between(
-            buyers.first_purchase_on,
-            coalesce(buyers.second_purchase_on, $as_of)
-        ) as days,
-        -- the year after the first purchase and the quarter after that are over
-        days_between(buyers.first_purchase_on, $as_of) >= 455 as is_observed,
-        coalesce(customers.acquisition_source, '(none)') as source
-    from buyers
-    left join customers on buyers.customer_id = customers.customer_id
-),
-
-banded as (
-    select
-        *,
-        case
-            when has_returned and days <= 30 then '0-30'
-            when has_returned and days <= 60 then '31-60'
-            when has_returned and days <= 90 then '61-90'
-            when has_returned and days <= 365 then '91-365'
-            when not has_returned and days < 365 then 'waiting'
-            else 'none_in_365'
-        end as band
-    from waits
 ),
 
 -- What the observed were worth in their first year, and whether they were
@@ -66,15 +31,15 @@ first_years as (
 
 source_counts as (
     select
-        banded.source,
-        banded.band,
+        waits.source,
+        waits.band,
         count(*) as customers,
         count(first_years.customer_id) as observed,
         count(*) filter (where first_years.is_active) as active,
         sum(first_years.revenue_12m) as revenue_12m
-    from banded
-    left join first_years on banded.customer_id = first_years.customer_id
-    group by banded.source, banded.band
+    from waits
+    left join first_years on waits.customer_id = first_years.customer_id
+    group by waits.source, waits.band
 ),
 
 -- Sources are apart, so 'all' is their sum.

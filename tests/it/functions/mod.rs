@@ -9,8 +9,11 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
+mod intervals;
+mod kaplan_meier;
 mod kmeans;
 mod logistic;
+mod quantiles;
 mod round_cents;
 
 use std::sync::Arc;

@@ -11,6 +11,8 @@ mod cohorts;
 mod compare;
 mod customers;
 mod facts;
+mod funnel;
+mod leads;
 mod load;
 mod matrix;
 mod models;
@@ -41,6 +43,9 @@ pub struct Parameters {
     /// Thousandths.
     pub referral_goal: i64,
     pub matrix_compare_days: i64,
+    pub movement_days: i64,
+    pub conversion_days: i64,
+    pub lead_half_life_days: i64,
     /// Thousandths.
     pub vip_share: i64,
     /// Thousandths.
@@ -104,6 +109,8 @@ fn the_facts_have_every_case_that_matters() {
         assert_all(run, &value::customer_value(run), "value_tier", &["vip", "core", "low"]);
         assert_all(run, &cohorts::cohort_retention(run), "segment", &["all", "(none)", "referral"]);
         assert_all(run, &stages::stages(run), "stage", &["suspect", "prospect", "new", "repeat", "advocate"]);
+        assert_all(run, &leads::scores(run), "grade", &["B", "C", "D", "E"]);
+        assert_all(run, &funnel::movements(run), "from_stage", &["(none)", "suspect", "prospect", "new", "repeat"]);
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
             assert_ne!(program[column], Cell::Integer(0), "{}: no {column}", run.name);
@@ -176,4 +183,24 @@ fn stage_entries_are_what_the_facts_say() {
 #[test]
 fn lifecycle_stages_are_what_the_facts_say() {
     assert_same("lifecycle_stages", stages::stages);
+}
+
+#[test]
+fn stage_funnel_is_what_the_facts_say() {
+    assert_same("stage_funnel", funnel::funnel);
+}
+
+#[test]
+fn stage_movements_are_what_the_facts_say() {
+    assert_same("stage_movements", funnel::movements);
+}
+
+#[test]
+fn lead_scores_are_what_the_facts_say() {
+    assert_same("lead_scores", leads::scores);
+}
+
+#[test]
+fn lead_score_bands_are_what_the_facts_say() {
+    assert_same("lead_score_bands", leads::bands);
 }

@@ -2,9 +2,12 @@
 
 mod cdnow;
 mod groceries;
+mod hillstrom;
 mod known;
 mod late_files;
+mod olist;
 mod online_retail;
+mod own_stages;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -81,8 +84,14 @@ impl Project {
 /// Needs no data: only the files that are committed.
 #[test]
 fn the_projects_have_no_mistakes() {
-    for name in ["cdnow_sample", "cdnow_master", "online_retail", "online_retail_returns", "groceries"] {
-        let project = Project::in_folder(name, Path::new("/nowhere"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let names = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name().into_string().unwrap());
+    let mut count = 0;
+    for name in names {
+        let project = Project::in_folder(name.leak(), Path::new("/nowhere"));
         project.succeed(&["validate"]);
+        count += 1;
     }
+    assert!(count > 3, "{count} projects");
 }

@@ -77,48 +77,74 @@ fn referrals_are_as_planted() {
     );
 }
 
-/// The bands by days from the first to the second purchase day, as the table of that name defines them.
-const BANDS: &str = "
-    with numbered as (
-        select customer_id, day, row_number() over (partition by customer_id order by day) as number
-        from intermediate.customer_days
-        where is_purchase_day
-    ),
-    spans as (
-        select
-            first.customer_id,
-            cast(second.day - first.day as integer) as days,
-            cast(date 'AS_OF' - first.day as integer) as age
-        from numbered as first
-        left join numbered as second on first.customer_id = second.customer_id and second.number = 2
-        where first.number = 1
-    ),
-    banded as (
-        select
-            customer_id,
-            case
-                when days <= 30 then '0-30'
-                when days <= 60 then '31-60'
-                when days <= 90 then '61-90'
-                when days <= 365 then '91-365'
-                when days is null and age < 365 then 'waiting'
-                else 'none_in_365'
-            end as band
-        from spans
-    )
-    ";
+#[test]
+fn second_purchases_are_as_planted() {
+    let planted = &business().1.facts.second_purchase;
+    let mut expected: Vec<String> = planted.customers.iter().map(|(band, count)| format!("{band}|{count}")).collect();
+    expected.sort();
+    assert_eq!(query("select band, customers from marts.second_purchase where segment = 'all'"), expected);
+}
 
-fn bands(select: &str) -> Vec<String> {
-    query(&format!("{}{select}", BANDS.replace("AS_OF", &business().1.last_day.to_string())))
+/// Who comes back in the planted band spends more and stays longer than those who come back at other times, or never.
+#[test]
+fn the_second_purchase_that_pays_is_as_planted() {
+    let best = business().1.facts.second_purchase.best_band;
+    let sql = "select band, observed, revenue_12m, active_after_year, lift_points_low, second_purchase_probability
+        from marts.second_purchase where segment = 'all'";
+    let bands: BTreeMap<String, Vec<Option<f64>>> = query(sql)
+        .into_iter()
+        .map(|row| {
+            let mut cells = row.split('|');
+            let band = cells.next().unwrap().to_owned();
+            (band, cells.map(|cell| cell.parse().ok()).collect())
+        })
+        .collect();
+    let of = |band: &str, place: usize| bands[band][place].unwrap();
+    assert!(of(best, 0) > 10.0 && of(best, 3) > 0.0, "{bands:?}");
+    for other in ["61-90", "91-365", "none_in_365"] {
+        assert!(of(best, 1) > 1.2 * of(other, 1), "revenue of {other}: {bands:?}");
+        assert!(of(best, 2) > of(other, 2) + 0.05, "active of {other}: {bands:?}");
+    }
+    assert!(of("0-30", 4) < of(best, 4) && of(best, 4) < of("91-365", 4), "{bands:?}");
+    assert_eq!((bands["none_in_365"][4], bands["waiting"][4], bands["waiting"][1]), (None, None, None));
 }
 
 #[test]
-fn second_purchases_are_as_planted() {
-    let planted = &business().1.facts.second_purchase.customers;
-    let mut expected: Vec<String> =
-        planted.iter().filter(|(_, count)| **count > 0).map(|(band, count)| format!("{band}|{count}")).collect();
-    expected.sort();
-    assert_eq!(bands("select band, count(*) from banded group by band"), expected);
+fn the_campaign_that_works_is_told_from_the_one_that_does_not() {
+    let facts = &business().1.facts;
+    let (working, idle) = (facts.working_campaign.as_ref().unwrap(), facts.idle_campaign.as_ref().unwrap());
+    for campaign in [working, idle] {
+        let sql = format!(
+            "select arm, targeted, conversions from marts.campaign_performance \
+             where campaign_id = '{}' and arm <> 'all'",
+            campaign.code
+        );
+        let expected = [
+            format!("control|{}|{}", campaign.control, campaign.control_bought),
+            format!("treatment|{}|{}", campaign.treated, campaign.treated_bought),
+        ];
+        assert_eq!(query(&sql), expected, "{}", campaign.code);
+    }
+    let verdict = |code: &str| {
+        query(&format!(
+            "select
+                case
+                    when conversion_lift_points_low > 0 then 'works'
+                    when conversion_lift_points_high < 0 then 'harms'
+                    else 'nothing shown'
+                end,
+                incremental_conversions > 0
+            from marts.campaign_performance where campaign_id = '{code}' and arm = 'treatment'"
+        ))
+    };
+    assert_eq!(verdict(&working.code), ["works|true"]);
+    let idle = verdict(&idle.code);
+    assert!(idle[0].starts_with("nothing shown"), "{idle:?}");
+    let without_control = query(
+        "select count(*) from marts.campaign_performance
+        where (conversion_lift_points is null) <> (incremental_revenue is null)",
+    );
+    assert_eq!(without_control, ["0"]);
 }
 
 #[test]
@@ -132,7 +158,7 @@ fn every_written_life_is_told_by_the_marts() {
     let stages = by_customer(query("select customer_id, stage from marts.lifecycle_stages"));
     let churn =
         by_customer(query("select customer_id, category, is_new_churn, reason, reason_source from marts.churn"));
-    let bands = by_customer(bands("select customer_id, band from banded"));
+    let waits = by_customer(query("select customer_id, band from intermediate.second_purchase_waits"));
     let referrals =
         by_customer(query("select key, referrals, converted from marts.referral_roi where level = 'referrer'"));
     let mut wrong = Vec::new();
@@ -154,11 +180,30 @@ fn every_written_life_is_told_by_the_marts() {
             format!("{category}|{}|{}|{}", life.is_new_churn, text(life.reason), text(source))
         });
         expect(format!("churn of {role} {id}"), churn.get(id), planted);
-        expect(format!("second purchase of {role} {id}"), bands.get(id), life.second_purchase_band.map(str::to_owned));
+        expect(format!("second purchase of {role} {id}"), waits.get(id), life.second_purchase_band.map(str::to_owned));
         let made = (life.referrals > 0).then(|| format!("{}|{}", life.referrals, life.converted));
         if made.is_some() {
             expect(format!("referrals of {role} {id}"), referrals.get(id), made);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is written to call for an action is proposed, and in a business of this size every action has its customers.
+#[test]
+fn every_action_is_proposed() {
+    let actions = ["ask_for_referral", "complaint_follow_up", "contact_later_due", "cross_sell", "hot_lead"];
+    let more = ["say_welcome_back", "second_purchase_window", "thank_you", "unappreciated_risk", "win_back"];
+    assert_eq!(
+        query("select distinct action from marts.next_best_actions"),
+        actions.into_iter().chain(more).collect::<Vec<_>>()
+    );
+    let found = query("select customer_id, action from marts.next_best_actions");
+    let mut planted = std::collections::BTreeSet::new();
+    for life in &business().1.facts.scripted {
+        let Some(action) = life.action else { continue };
+        planted.insert(action);
+        assert!(found.contains(&format!("{}|{action}", life.customer)), "{action} for {} {}", life.role, life.customer);
+    }
+    assert_eq!(planted.len(), 9, "all but cross_sell, which depends on what the others buy");
 }

@@ -66,8 +66,7 @@ impl<const EARLY: u8> purchases::Likelihood for BetaGeometricLikelihood<EARLY> {
     fn evaluate(&self, kind: Kind, point: &[f64]) -> Evaluation {
         let (rates, drop_out) = point.split_at(kind.0.parameters());
         let counts = self.count_terms(kind, rates, drop_out);
-        let times: Vec<TimeTerm> =
-            self.histories.times().iter().map(|time| time_term(kind.0, rates, *time)).collect();
+        let times: Vec<TimeTerm> = self.histories.times().iter().map(|time| time_term(kind.0, rates, *time)).collect();
         let mut sum = Sum::default();
         for group in self.histories.groups() {
             let x = self.histories.counts()[group.count as usize];
@@ -80,8 +79,7 @@ impl<const EARLY: u8> purchases::Likelihood for BetaGeometricLikelihood<EARLY> {
             }
         }
         // Slots 0 and 1 belong to the rates, 2 and 3 to the drop-out; a kind with fewer parameters leaves some unused.
-        let slots: Vec<usize> =
-            (0..kind.0.parameters()).chain((0..kind.1.parameters()).map(|slot| slot + 2)).collect();
+        let slots: Vec<usize> = (0..kind.0.parameters()).chain((0..kind.1.parameters()).map(|slot| slot + 2)).collect();
         Evaluation {
             value: sum.value.total(),
             gradient: slots.iter().map(|slot| sum.slope[*slot]).collect(),

@@ -63,8 +63,7 @@ impl purchases::Likelihood for ParetoLikelihood {
             lives.add_dropped_out(&mut sum, group.weight, x, last, observed, &purchases);
         }
         // Slots 0 and 1 belong to the rates, 2 and 3 to the drop-out; a kind with fewer parameters leaves some unused.
-        let slots: Vec<usize> =
-            (0..kind.0.parameters()).chain((0..kind.1.parameters()).map(|slot| slot + 2)).collect();
+        let slots: Vec<usize> = (0..kind.0.parameters()).chain((0..kind.1.parameters()).map(|slot| slot + 2)).collect();
         Evaluation {
             value: sum.value.total(),
             gradient: slots.iter().map(|slot| sum.slope[*slot]).collect(),

@@ -107,8 +107,8 @@ impl Parameters {
 
     fn log_likelihood_is_possible(&self, customer: &Customer) -> Option<()> {
         let is_rate_zero = self.rates == PurchaseRates::Equal { rate: 0.0 };
-        let is_possible = customer.purchases == 0.0
-            || (!is_rate_zero && self.lifetimes != Lifetimes::AllOrNothing { share: 1.0 });
+        let is_possible =
+            customer.purchases == 0.0 || (!is_rate_zero && self.lifetimes != Lifetimes::AllOrNothing { share: 1.0 });
         is_possible.then_some(())
     }
 }

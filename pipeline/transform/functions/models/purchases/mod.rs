@@ -11,7 +11,7 @@ mod histories;
 mod rates;
 
 pub use fit::{DropOutKind, Fit, FitError, INTERIOR, Kind, Likelihood, fit, fit_interior_from};
-pub use histories::{Customer, CustomerError, Histories, Group};
+pub use histories::{Customer, CustomerError, Group, Histories};
 pub use rates::{PurchaseRates, RateKind, RateTerms, Term, TimeTerm, log_density, time_term};
 
 /// Days in a month of the discounted sum: a twelfth of 365.

@@ -18,9 +18,7 @@ impl PurchaseRates {
         match (r, alpha) {
             (Some(r), Some(alpha)) if positive(r) && positive(alpha) => Some(Self::Gamma { r, alpha }),
             (Some(0.0), _) => Some(Self::Equal { rate: 0.0 }),
-            (None, None) => {
-                Some(Self::Equal { rate: purchase_rate.filter(|rate| *rate >= 0.0 && rate.is_finite())? })
-            }
+            (None, None) => Some(Self::Equal { rate: purchase_rate.filter(|rate| *rate >= 0.0 && rate.is_finite())? }),
             _ => None,
         }
     }
