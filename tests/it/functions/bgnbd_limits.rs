@@ -13,10 +13,8 @@ fn customer(purchases: f64, last: f64, observed: f64) -> Customer {
 fn fitted(customers: &[(Customer, u64)]) -> Fit<Parameters> {
     let fit = Parameters::fit(customers.iter().copied()).unwrap().unwrap();
     assert!(fit.is_converged, "{fit:?}");
-    let is_inside = matches!(
-        fit.parameters,
-        Parameters { rates: PurchaseRates::Gamma { .. }, drop_out: DropOut::Beta { .. } }
-    );
+    let is_inside =
+        matches!(fit.parameters, Parameters { rates: PurchaseRates::Gamma { .. }, drop_out: DropOut::Beta { .. } });
     assert_eq!(fit.is_boundary, !is_inside);
     assert_eq!(fit.standard_errors.is_none(), fit.is_boundary);
     // The likelihood is that of the rows, by the other way to compute it.

@@ -9,10 +9,10 @@ mod calendar;
 mod components;
 pub mod datasets;
 mod gamma_gamma;
-mod kmeans;
-mod logistic;
 mod intervals;
 mod kaplan_meier;
+mod kmeans;
+mod logistic;
 mod quantiles;
 mod round_cents;
 

@@ -141,7 +141,9 @@ async fn keys_that_nobody_lists() {
         );
         feeds.add(
             "interactions",
-            &format!("interaction_id: j{number}, customer_id: \"o'neill {number}\", occurred_at: '2025-02-01T10:00:00Z'"),
+            &format!(
+                "interaction_id: j{number}, customer_id: \"o'neill {number}\", occurred_at: '2025-02-01T10:00:00Z'"
+            ),
         );
         feeds.add(
             "campaign_members",
@@ -149,7 +151,9 @@ async fn keys_that_nobody_lists() {
         );
         feeds.add(
             "surveys",
-            &format!("survey_id: s{number}, customer_id: '', responded_at: '2025-01-01T00:00:00Z', kind: nps, score: 9"),
+            &format!(
+                "survey_id: s{number}, customer_id: '', responded_at: '2025-01-01T00:00:00Z', kind: nps, score: 9"
+            ),
         );
         feeds.add(
             "referrals",
@@ -164,7 +168,8 @@ async fn keys_that_nobody_lists() {
     let value = "select concat_ws(' ', customer_id, revenue, cost_to_serve, marketing_cost) as value
         from marts.customer_value order by customer_id limit 1";
     assert_says(&builder, value, &["o'neill 0 20.00 0.00 0.00"]).await;
-    let pairs = "select concat_ws(' ', level, item_a, item_b, baskets) as pair from marts.product_affinity order by item_a";
+    let pairs =
+        "select concat_ws(' ', level, item_a, item_b, baskets) as pair from marts.product_affinity order by item_a";
     assert_says(&builder, pairs, &["product % unheard_of 4", "product unheard_of % 4"]).await;
 }
 
@@ -216,17 +221,23 @@ async fn a_single_customer() {
     let project = project();
     let graph = graph(&project);
     let mut feeds = Feeds::default();
-    feeds.add("customers", "customer_id: c1, first_seen_at: '2024-01-01T00:00:00Z', acquisition_source: web, is_contactable: true");
+    feeds.add(
+        "customers",
+        "customer_id: c1, first_seen_at: '2024-01-01T00:00:00Z', acquisition_source: web, is_contactable: true",
+    );
     feeds.sale("o1", "c1", "2024-02-01T10:00:00Z", "p1", 1, "10.00");
     feeds.sale("o2", "web7", "2024-03-01T10:00:00Z", "p2", 1, "30.00");
     feeds.sale("o3", "c1", "2025-03-01T10:00:00Z", "p1", 1, "20.00");
     feeds.add("products", "product_id: p1, category: shoes");
     feeds.add("identities", "alias_id: web7, customer_id: c1");
     feeds.add("campaigns", "campaign_id: k1, objective: retention, channel: email, started_on: 2024-01-01, cost: 1.00");
-    feeds.add("campaign_members", "campaign_id: k1, customer_id: c1, assigned_at: '2024-02-10T00:00:00Z', arm: control");
+    feeds
+        .add("campaign_members", "campaign_id: k1, customer_id: c1, assigned_at: '2024-02-10T00:00:00Z', arm: control");
     feeds.add("content", "content_id: t1, content_type: article, buying_stage: purchase");
     for (number, (direction, response)) in
-        [("inbound", "null"), ("outbound", "positive"), ("outbound", "later"), ("outbound", "negative")].iter().enumerate()
+        [("inbound", "null"), ("outbound", "positive"), ("outbound", "later"), ("outbound", "negative")]
+            .iter()
+            .enumerate()
     {
         feeds.add(
             "interactions",
@@ -312,7 +323,14 @@ async fn nobody_drops_out() {
         let step = [7, 14, 28, 52][number % 4];
         for (order, day) in end.iter_days().rev().step_by(step).take_while(|day| *day >= start).enumerate() {
             let amount = format!("{}.00", 10 + number % 7);
-            feeds.sale(&format!("o{number}x{order}"), &format!("c{number}"), &format!("{day}T10:00:00Z"), "p1", 1, &amount);
+            feeds.sale(
+                &format!("o{number}x{order}"),
+                &format!("c{number}"),
+                &format!("{day}T10:00:00Z"),
+                "p1",
+                1,
+                &amount,
+            );
         }
     }
     let builder = build_every_model(&project, &graph, &feeds.tables(&project), &on(AS_OF)).await;
@@ -350,14 +368,29 @@ async fn everything_on_one_day() {
                 ["positive", "negative", "none"][number % 3],
             ),
         );
-        feeds.add("surveys", &format!("survey_id: s{number}, customer_id: {customer}, responded_at: '{at}', kind: nps, score: {}", number % 11));
-        feeds.add("referrals", &format!("referral_id: r{number}, referrer_id: {customer}, referred_id: f{number}, referred_at: '{at}'"));
+        feeds.add(
+            "surveys",
+            &format!(
+                "survey_id: s{number}, customer_id: {customer}, responded_at: '{at}', kind: nps, score: {}",
+                number % 11
+            ),
+        );
+        feeds.add(
+            "referrals",
+            &format!("referral_id: r{number}, referrer_id: {customer}, referred_id: f{number}, referred_at: '{at}'"),
+        );
     }
     for number in 0..40 {
         feeds.add("customers", &format!("customer_id: c{number}, first_seen_at: '2025-03-31T00:00:00Z'"));
-        feeds.add("campaign_members", &format!("campaign_id: k1, customer_id: c{number}, assigned_at: '2025-03-31T00:00:00Z'"));
+        feeds.add(
+            "campaign_members",
+            &format!("campaign_id: k1, customer_id: c{number}, assigned_at: '2025-03-31T00:00:00Z'"),
+        );
     }
-    feeds.add("campaigns", "campaign_id: k1, objective: acquisition, started_on: 2025-03-31, ended_on: 2025-03-31, cost: 10.00");
+    feeds.add(
+        "campaigns",
+        "campaign_id: k1, objective: acquisition, started_on: 2025-03-31, ended_on: 2025-03-31, cost: 10.00",
+    );
     let given = feeds.tables(&project);
     for as_of in ["2025-03-31", "2025-04-01", "2025-11-30", "2027-01-01"] {
         let builder = build_every_model(&project, &graph, &given, &on(as_of)).await;
@@ -398,7 +431,10 @@ async fn nights_when_the_clocks_change() {
                 ),
             );
         }
-        feeds.add("surveys", &format!("survey_id: s{number}, customer_id: c1, responded_at: '{at}', kind: csat, score: 5"));
+        feeds.add(
+            "surveys",
+            &format!("survey_id: s{number}, customer_id: c1, responded_at: '{at}', kind: csat, score: 5"),
+        );
     }
     let given = feeds.tables(&project);
     let days = "select concat_ws(' ', day, cast(revenue as bigint)) as day
@@ -445,7 +481,8 @@ async fn an_order_of_a_thousand_and_one_products() {
         );
     }
     let builder = build_every_model(&project, &graph, &feeds.tables(&project), &on(AS_OF)).await;
-    let pairs = "select concat_ws(' ', item_a, item_b, all_baskets) as pair from marts.product_affinity order by item_a";
+    let pairs =
+        "select concat_ws(' ', item_a, item_b, all_baskets) as pair from marts.product_affinity order by item_a";
     assert_says(&builder, pairs, &["p1 p2 1", "p2 p1 1"]).await;
     let revenue = "select concat_ws(' ', customer_id, revenue) as value from marts.customer_value order by customer_id";
     assert_says(&builder, revenue, &["c1 1001.00", "c2 2.00"]).await;
