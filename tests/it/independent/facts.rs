@@ -226,7 +226,7 @@ pub fn plain(text: &str) -> String {
     text.to_lowercase().split_whitespace().collect()
 }
 
-fn lines(rows: &Rows, identities: &Identities, parameters: &Parameters) -> BTreeMap<String, Vec<Line>> {
+pub fn lines(rows: &Rows, identities: &Identities, parameters: &Parameters) -> BTreeMap<String, Vec<Line>> {
     let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     for row in rows {
         let Some(customer) = text(row, "customer_id") else { continue };
@@ -359,9 +359,9 @@ fn surveys(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Vec<Survey
 }
 
 /// Campaign and customer, with the moment of the earliest assignment, the id as landed, and whether it is a treatment.
-type Members = BTreeMap<(String, String), (DateTime<Utc>, String, bool)>;
+pub type Members = BTreeMap<(String, String), (DateTime<Utc>, String, bool)>;
 
-fn members(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Members {
+pub fn members(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Members {
     let mut members = Members::new();
     for row in rows {
         let at = moment(row, "assigned_at").unwrap();
@@ -380,7 +380,7 @@ fn members(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Members {
     members
 }
 
-fn memberships(members: Members, campaigns: &Rows) -> Vec<Membership> {
+pub fn memberships(members: Members, campaigns: &Rows) -> Vec<Membership> {
     let costs: BTreeMap<String, i64> =
         campaigns.iter().filter_map(|row| Some((text(row, "campaign_id")?, cents(row, "cost")?))).collect();
     let mut treated: BTreeMap<String, i64> = BTreeMap::new();

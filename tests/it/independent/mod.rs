@@ -7,12 +7,14 @@
 //! business than the usual one.
 
 mod campaigns;
+mod actions;
 mod churn;
 mod cohorts;
 mod compare;
 mod customers;
 mod facts;
 mod funnel;
+mod kpis;
 mod leads;
 mod load;
 mod matrix;
@@ -117,6 +119,22 @@ fn the_facts_have_every_case_that_matters() {
         assert_all(run, &stages::stages(run), "stage", &["suspect", "prospect", "new", "repeat", "advocate"]);
         assert_all(run, &leads::scores(run), "grade", &["C", "D", "E"]);
         assert_all(run, &funnel::movements(run), "from_stage", &["(none)", "suspect", "prospect", "new", "repeat"]);
+        assert_all(
+            run,
+            &actions::next_best_actions(run),
+            "action",
+            &[
+                "ask_for_referral",
+                "complaint_follow_up",
+                "contact_later_due",
+                "cross_sell",
+                "say_welcome_back",
+                "second_purchase_window",
+                "thank_you",
+                "unappreciated_risk",
+                "win_back",
+            ],
+        );
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
             assert_ne!(program[column], Cell::Integer(0), "{}: no {column}", run.name);
@@ -234,4 +252,14 @@ fn propensity_models_are_what_the_facts_say() {
 #[test]
 fn propensity_deciles_are_what_the_facts_say() {
     assert_same("propensity_deciles", propensities::deciles);
+}
+
+#[test]
+fn kpis_are_what_the_facts_say() {
+    assert_same("kpis", kpis::kpis);
+}
+
+#[test]
+fn next_best_actions_are_what_the_facts_say() {
+    assert_same("next_best_actions", actions::next_best_actions);
 }
