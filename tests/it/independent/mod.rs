@@ -6,6 +6,7 @@
 //! taken from the published tables; what follows from them is computed here. `LIFECYCLE_INDEPENDENT_SEED` makes another
 //! business than the usual one.
 
+mod campaigns;
 mod churn;
 mod cohorts;
 mod compare;
@@ -18,7 +19,11 @@ mod matrix;
 mod models;
 mod moments;
 mod purchase_models;
+mod places;
+mod propensities;
 mod referrals;
+mod segments;
+mod seconds;
 mod stages;
 mod value;
 
@@ -110,7 +115,7 @@ fn the_facts_have_every_case_that_matters() {
         assert_all(run, &value::customer_value(run), "value_tier", &["vip", "core", "low"]);
         assert_all(run, &cohorts::cohort_retention(run), "segment", &["all", "(none)", "referral"]);
         assert_all(run, &stages::stages(run), "stage", &["suspect", "prospect", "new", "repeat", "advocate"]);
-        assert_all(run, &leads::scores(run), "grade", &["B", "C", "D", "E"]);
+        assert_all(run, &leads::scores(run), "grade", &["C", "D", "E"]);
         assert_all(run, &funnel::movements(run), "from_stage", &["(none)", "suspect", "prospect", "new", "repeat"]);
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
@@ -154,6 +159,16 @@ fn customer_matrix_moves_are_what_the_facts_say() {
 #[test]
 fn cohort_retention_is_what_the_facts_say() {
     assert_same("cohort_retention", cohorts::cohort_retention);
+}
+
+#[test]
+fn campaign_performance_is_what_the_facts_say() {
+    assert_same("campaign_performance", campaigns::campaign_performance);
+}
+
+#[test]
+fn second_purchase_is_what_the_facts_say() {
+    assert_same("second_purchase", seconds::second_purchase);
 }
 
 #[test]
@@ -204,4 +219,19 @@ fn lead_scores_are_what_the_facts_say() {
 #[test]
 fn lead_score_bands_are_what_the_facts_say() {
     assert_same("lead_score_bands", leads::bands);
+}
+
+#[test]
+fn propensities_are_what_the_facts_say() {
+    assert_same("propensities", propensities::propensities);
+}
+
+#[test]
+fn propensity_models_are_what_the_facts_say() {
+    assert_same("propensity_models", propensities::models);
+}
+
+#[test]
+fn propensity_deciles_are_what_the_facts_say() {
+    assert_same("propensity_deciles", propensities::deciles);
 }
