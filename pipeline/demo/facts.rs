@@ -165,6 +165,8 @@ pub struct ScriptedCustomer {
     /// Valid referrals made, and how many of them converted.
     pub referrals: u32,
     pub converted: u32,
+    /// One of the actions that are due for them.
+    pub action: Option<&'static str>,
 }
 
 const SECOND_BANDS: [&str; 6] = ["0-30", "31-60", "61-90", "91-365", "none_in_365", "waiting"];

@@ -68,6 +68,11 @@ impl Life {
         life
     }
 
+    fn calls_for(mut self, action: &'static str) -> Self {
+        self.expected.action = Some(action);
+        self
+    }
+
     fn registers(mut self, age: u32) -> Self {
         self.registers = Some(age);
         self
@@ -93,6 +98,7 @@ pub(super) fn lives() -> Vec<Life> {
     stages(&mut lives);
     second_purchases(&mut lives);
     referrals(&mut lives);
+    actions(&mut lives);
     lives
 }
 
@@ -135,7 +141,13 @@ fn account_churn(lives: &mut Vec<Life>) {
         "unappreciated",
         Some("inferred"),
     ));
-    lives.push(Life::new("churn_account_at_180_days", "repeat").buys_at(&[240, 180]).band("31-60").long_gone());
+    lives.push(
+        Life::new("churn_account_at_180_days", "repeat")
+            .buys_at(&[240, 180])
+            .band("31-60")
+            .long_gone()
+            .calls_for("win_back"),
+    );
     lives.push(Life::new("churn_account_long_ago", "repeat").buys_at(&[400, 350, 250]).band("31-60").long_gone());
 }
 
@@ -201,7 +213,7 @@ fn stages(lives: &mut Vec<Life>) {
     );
     lives
         .push(Life::new("prospect_by_anonymous_visit", "prospect").act(210, What::AnonymousVisit).act(200, What::Link));
-    lives.push(Life::new("new_once", "new").buys_at(&[40]).band("waiting").stays());
+    lives.push(Life::new("new_once", "new").buys_at(&[40]).band("waiting").stays().calls_for("second_purchase_window"));
     lives.push(Life::new("new_free_sample", "new").act(50, What::TakeSample).band("waiting").stays());
     lives.push(
         Life::new("repeat_praised_too_early", "repeat")
@@ -322,5 +334,54 @@ fn referrals(lives: &mut Vec<Life>) {
     );
     lives.push(
         Life::new("refers_back", "repeat").refers(318, selfish + 1).buys_at(&[312, 282]).band("0-30").long_gone(),
+    );
+}
+
+/// What calls for an action on the last day; a win-back and a second purchase are among the others.
+fn actions(lives: &mut Vec<Life>) {
+    lives.push(
+        Life::new("prospect_asks_for_quotes", "prospect")
+            .act(3, What::Case { subject: "quote_request" })
+            .act(2, What::Case { subject: "quote_request" })
+            .act(1, What::Case { subject: "enquiry" })
+            .calls_for("hot_lead"),
+    );
+    lives.push(
+        Life::new("suspect_says_later", "suspect")
+            .on_a_list()
+            .act(20, What::Message { kind: "offer", response: "later" })
+            .calls_for("contact_later_due"),
+    );
+    lives.push(
+        Life::new("new_and_angry", "new")
+            .buys_at(&[10])
+            .act(5, What::Case { subject: "complaint" })
+            .band("waiting")
+            .stays()
+            .calls_for("complaint_follow_up"),
+    );
+    lives.push(Life::new("new_this_week", "new").buys_at(&[3]).band("waiting").stays().calls_for("thank_you"));
+    lives.push(
+        Life::new("repeat_returns_after_a_gap", "repeat")
+            .buys_at(&[205, 5])
+            .band("91-365")
+            .stays()
+            .calls_for("say_welcome_back"),
+    );
+    lives.push(
+        Life::new("repeat_left_alone", "repeat")
+            .buys_at(&[120, 60])
+            .hears(100)
+            .band("31-60")
+            .stays()
+            .calls_for("unappreciated_risk"),
+    );
+    lives.push(
+        Life::new("advocate_just_now", "advocate")
+            .buys_at(&[75, 35])
+            .act(10, What::Nps { score: 10 })
+            .band("31-60")
+            .stays()
+            .calls_for("ask_for_referral"),
     );
 }

@@ -3,8 +3,8 @@
 -- are the seed's.
 --
 -- One block per action, a row per customer at most: the newest event, or the
--- day since which a state holds (is_standing: it falls due again). A reason is
--- said as `reason_start`, how long `since_on` is ago, `reason_end`.
+-- day since which a state holds. A reason is said as `reason_start`, how long
+-- `since_on` is ago, `reason_end`.
 with buyers as (
     select * from intermediate.buyers
 ),
@@ -41,16 +41,11 @@ lead_scores as (
     select * from marts.lead_scores
 ),
 
--- The window's days are parameters, which a job may override and a seed cannot:
--- they take the place of the seed's.
 second_purchase_window as (
     select
         customer_id,
         'second_purchase_window' as action,
         first_purchase_on as triggered_on,
-        false as is_standing,
-        $second_purchase_from as due_after_days,
-        $second_purchase_to - $second_purchase_from as expires_after_days,
         'bought once,' as reason_start,
         first_purchase_on as since_on,
         '' as reason_end
@@ -82,9 +77,6 @@ say_welcome_back as (
         customer_id,
         'say_welcome_back' as action,
         returned_on as triggered_on,
-        false as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         'came back' as reason_start,
         returned_on as since_on,
         concat(
@@ -114,9 +106,6 @@ thank_you as (
         customer_id,
         'thank_you' as action,
         purchased_on as triggered_on,
-        false as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         case
             when purchased_on = first_purchase_on then 'first purchase'
             else 'vip, bought'
@@ -131,9 +120,6 @@ win_back as (
         customer_id,
         'win_back' as action,
         add_days(last_purchase_on, $dormant_days) as triggered_on,
-        true as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         'last bought' as reason_start,
         last_purchase_on as since_on,
         '' as reason_end
@@ -163,9 +149,6 @@ ask_for_referral as (
             add_days(buyers.first_purchase_on, 30),
             coalesce(promoters.promoted_on, buyers.second_purchase_on)
         ) as triggered_on,
-        true as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         concat(
             case
                 when customer_value.value_tier = 'vip' then 'vip, '
@@ -206,9 +189,6 @@ cross_sell as (
         buyers.customer_id,
         'cross_sell' as action,
         buyers.last_purchase_on as triggered_on,
-        true as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         'last bought' as reason_start,
         buyers.last_purchase_on as since_on,
         concat(
@@ -234,9 +214,6 @@ complaint_follow_up as (
         customer_id,
         'complaint_follow_up' as action,
         business_day(last_complained_at) as triggered_on,
-        false as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         'complained' as reason_start,
         business_day(last_complained_at) as since_on,
         ', not contacted since' as reason_end
@@ -255,9 +232,6 @@ contact_later_due as (
         customer_id,
         'contact_later_due' as action,
         business_day(last_put_off_at) as triggered_on,
-        true as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         'answered later' as reason_start,
         business_day(last_put_off_at) as since_on,
         ', not contacted since' as reason_end
@@ -275,9 +249,6 @@ hot_lead as (
         customer_id,
         'hot_lead' as action,
         last_signal_on as triggered_on,
-        false as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         concat('lead of grade A, ', replace(last_signal, '_', ' '))
             as reason_start,
         last_signal_on as since_on,
@@ -308,9 +279,6 @@ unappreciated_risk as (
         customer_id,
         'unappreciated_risk' as action,
         add_days(silent_since, $churn_window_days) as triggered_on,
-        true as is_standing,
-        cast(null as bigint) as due_after_days,
-        cast(null as bigint) as expires_after_days,
         case
             when was_contacted then 'last contacted'
             else 'never contacted, first known'
@@ -348,9 +316,22 @@ final as (
         customer_id,
         action,
         triggered_on,
-        is_standing,
-        due_after_days,
-        expires_after_days,
+        -- a state that lasts falls due again
+        action in (
+            'win_back', 'ask_for_referral', 'cross_sell', 'contact_later_due',
+            'unappreciated_risk'
+        ) as is_standing,
+        -- who asked for it does not have to wait for the next turn
+        action <> 'contact_later_due' as has_cooldown,
+        -- This window's days are parameters, which a job may override and a
+        -- seed cannot: they take the place of the seed's.
+        case
+            when action = 'second_purchase_window' then $second_purchase_from
+        end as due_after_days,
+        case
+            when action = 'second_purchase_window'
+                then $second_purchase_to - $second_purchase_from
+        end as expires_after_days,
         concat(
             reason_start,
             case days_between(since_on, $as_of)

@@ -21,7 +21,7 @@ basket_products as (
     where
         basket_days.day <= $as_of
         and basket_days.positive_lines > 0
-        and basket_days.product_id is not null
+        and basket_days.has_product
     group by basket_days.order_id, basket_days.product_id
 ),
 

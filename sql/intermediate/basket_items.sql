@@ -38,7 +38,10 @@ final as (
     from basket_days
     inner join baskets on basket_days.order_id = baskets.order_id
     inner join numbered on basket_days.product_id = numbered.product_id
-    where basket_days.day <= $as_of and basket_days.positive_lines > 0
+    where
+        basket_days.day <= $as_of
+        and basket_days.positive_lines > 0
+        and basket_days.has_product
     group by basket_days.order_id, numbered.item_number
 )
 

@@ -8,7 +8,8 @@ orders as (
         order_id,
         sum(quantity) as quantity,
         sum(revenue) as revenue,
-        count(product_id) filter (where positive_lines > 0) as products,
+        count(*) filter (where has_product and positive_lines > 0)
+            as products,
         cast(sum(positive_lines) as bigint) as positive_lines
     from basket_days
     where day <= $as_of

@@ -45,6 +45,10 @@ survey_responses as (
     select * from intermediate.survey_responses
 ),
 
+engagement_returns as (
+    select * from intermediate.engagement_returns
+),
+
 customer_profits as (
     select * from intermediate.customer_profits
 ),
@@ -289,7 +293,7 @@ final as (
             recommendations.promoters - recommendations.detractors as double
         ) / nullif(recommendations.responses, 0) as nps,
         referral_programmes.k_factor,
-        cast(null as double) as return_on_engagement,
+        engagement_returns.return_on_engagement,
         cast(coalesce(vips.vip_revenue, 0) as double)
         / nullif(cast(vips.revenue as double), 0.0) as vip_share_of_revenue,
         cast(customers.contactable as double)
@@ -306,6 +310,7 @@ final as (
     left join recommendations on cuts.cut_on = recommendations.cut_on
     left join referral_programmes
         on cuts.cut_on = referral_programmes.cut_on
+    left join engagement_returns on cuts.cut_on = engagement_returns.cut_on
     left join vips on cuts.cut_on = vips.cut_on
 )
 

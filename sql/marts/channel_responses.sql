@@ -3,6 +3,10 @@ with interactions as (
     select * from intermediate.customer_interactions
 ),
 
+interaction_days as (
+    select * from intermediate.interaction_days
+),
+
 counted as (
     select
         customer_id,
@@ -35,8 +39,8 @@ channels as (
                 sum(interactions) filter (where response = 'positive'), 0
             ) as double
         ) / sum(interactions) as mean_rate
-    from interactions
-    where is_outbound
+    from interaction_days
+    where direction = 'outbound' and day <= $as_of
     group by channel
 ),
 

@@ -8,8 +8,8 @@ known_customers as (
     select * from intermediate.known_customers
 ),
 
-stage_entries as (
-    select * from marts.stage_entries
+stage_positions as (
+    select * from intermediate.stage_positions
 ),
 
 customer_days as (
@@ -30,18 +30,6 @@ cut as (
 
 -- Everyone known at the cut day, the stage that they were in, and whether
 -- they bought since.
-positions as (
-    select
-        stage_entries.customer_id,
-        max(stage_entries.stage_rank) as stage_rank
-    from stage_entries
-    cross join cut
-    where
-        stage_entries.entered_on is null
-        or stage_entries.entered_on <= cut.cut_on
-    group by stage_entries.customer_id
-),
-
 bought as (
     select customer_days.customer_id
     from customer_days
@@ -53,15 +41,17 @@ bought as (
 population as (
     select
         known_customers.customer_id,
-        coalesce(positions.stage_rank, 0) as stage_rank,
+        coalesce(stage_positions.stage_rank, 0) as stage_rank,
         bought.customer_id is not null as has_bought
     from known_customers
     cross join cut
-    left join positions
-        on known_customers.customer_id = positions.customer_id
+    left join stage_positions
+        on
+            known_customers.customer_id = stage_positions.customer_id
+            and cut.cut_on = stage_positions.cut_on
     left join bought on known_customers.customer_id = bought.customer_id
     where
-        known_customers.known_on is null
+        known_customers.is_known_from_start
         or known_customers.known_on <= cut.cut_on
 ),
 

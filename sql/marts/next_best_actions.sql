@@ -39,6 +39,7 @@ planned as (
         actions.kind_when_done,
         triggers.triggered_on,
         triggers.is_standing,
+        triggers.has_cooldown,
         add_days(
             triggers.triggered_on,
             coalesce(triggers.due_after_days, actions.due_after_days, 0)
@@ -113,6 +114,7 @@ due as (
             and open_actions.kind_when_done = done.kind
     where
         done.done_on is null
+        or not open_actions.has_cooldown
         or (
             done.done_on < open_actions.due_on
             and add_days(done.done_on, open_actions.cooldown_days) < $as_of

@@ -19,6 +19,10 @@ churn as (
     select * from marts.churn
 ),
 
+channel_preference as (
+    select * from marts.channel_preference
+),
+
 dormant as (
     select
         customer_id,
@@ -63,7 +67,7 @@ final as (
         dormant.dormant_since,
         dormant.days_since_purchase - $dormant_days as days_dormant,
         $lost_days - dormant.days_since_purchase as days_until_lost,
-        cast(null as varchar) as preferred_channel,
+        channel_preference.preferred_channel,
         coalesce(customers.is_contactable, false) as is_contactable,
         churn.reason as last_reason,
         churn.reason_source as last_reason_source,
@@ -76,6 +80,8 @@ final as (
     left join customer_value
         on dormant.customer_id = customer_value.customer_id
     left join churn on dormant.customer_id = churn.customer_id
+    left join channel_preference
+        on dormant.customer_id = channel_preference.customer_id
     left join contacts on dormant.customer_id = contacts.customer_id
 )
 

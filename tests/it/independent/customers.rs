@@ -86,6 +86,18 @@ pub fn profiles(rows: &Rows, identities: &Identities) -> BTreeMap<String, Profil
     profiles
 }
 
+/// The customers with a profile or a link without a date.
+pub fn known_from_start(
+    profiles: &BTreeMap<String, Profile>,
+    links: &Rows,
+    identities: &Identities,
+) -> BTreeSet<String> {
+    let undated = profiles.iter().filter(|(_, profile)| profile.is_without_date).map(|(id, _)| id.clone());
+    let linked = links.iter().filter(|link| moment(link, "linked_at").is_none());
+    let linked = linked.flat_map(|link| [text(link, "alias_id"), text(link, "customer_id")]).flatten();
+    undated.chain(linked.map(|id| identities.resolve(&id))).collect()
+}
+
 /// The moment from which each customer is known; null for a profile without a date of whom there is no fact.
 pub fn known(
     profiles: &BTreeMap<String, Profile>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::Parameters;
-use super::customers::{Identities, Profile, known, profiles};
+use super::customers::{Identities, Profile, known, known_from_start, profiles};
 use super::load::Rows;
 use super::moments::{cents, date, day_of, flag, moment, rounded, scaled, text, whole};
 
@@ -45,6 +45,10 @@ pub struct Interaction {
     pub is_inbound: bool,
     pub is_outbound: bool,
     pub is_positive: bool,
+    pub is_negative: bool,
+    pub kind: Option<String>,
+    /// Of its kind; 0 for one that the seed does not list.
+    pub lead_points: f64,
     pub is_advocacy: bool,
     pub is_complaint: bool,
     pub cost: i64,
@@ -112,6 +116,8 @@ pub struct Facts {
     pub identities: Identities,
     pub profiles: BTreeMap<String, Profile>,
     pub known: BTreeMap<String, Option<DateTime<Utc>>>,
+    /// Those with a profile or a link without a date: known at every earlier day too.
+    pub known_from_start: BTreeSet<String>,
     pub buyers: BTreeMap<String, Buyer>,
     /// The last order of everyone with one: with a return on its day its customer need not be a buyer.
     pub last_orders: BTreeMap<String, DateTime<Utc>>,
@@ -164,6 +170,7 @@ impl Facts {
         }
         Self {
             known: known(&profiles, &moments, as_of),
+            known_from_start: known_from_start(&profiles, &staged.identities, &identities),
             last_orders: lines
                 .iter()
                 .filter_map(|(id, lines)| Some((id.clone(), orders(lines).into_iter().max()?)))
@@ -197,6 +204,12 @@ impl Facts {
         self.parameters.as_of
     }
 
+    /// Whether a customer is known up to a day.
+    pub fn is_known(&self, customer: &str, cut: NaiveDate) -> bool {
+        let known = self.known.get(customer);
+        self.known_from_start.contains(customer) || known.is_some_and(|at| at.is_none_or(|at| day_of(at) <= cut))
+    }
+
     pub fn acquisition_source(&self, customer: &str) -> String {
         let source = self.profiles.get(customer).and_then(|profile| profile.acquisition_source.clone());
         source.unwrap_or_else(|| "(none)".to_owned())
@@ -213,7 +226,7 @@ pub fn plain(text: &str) -> String {
     text.to_lowercase().split_whitespace().collect()
 }
 
-fn lines(rows: &Rows, identities: &Identities, parameters: &Parameters) -> BTreeMap<String, Vec<Line>> {
+pub fn lines(rows: &Rows, identities: &Identities, parameters: &Parameters) -> BTreeMap<String, Vec<Line>> {
     let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     for row in rows {
         let Some(customer) = text(row, "customer_id") else { continue };
@@ -274,11 +287,12 @@ fn buyer(lines: Vec<Line>) -> Option<Buyer> {
 }
 
 fn interactions(rows: &Rows, kinds: &Rows, identities: &Identities, as_of: NaiveDate) -> Vec<Interaction> {
-    let kinds: BTreeMap<String, (bool, bool, i64)> = kinds
+    let kinds: BTreeMap<String, (bool, bool, i64, f64)> = kinds
         .iter()
         .map(|row| {
             let cost = cents(row, "cost").unwrap_or(0);
-            (text(row, "kind").unwrap(), (flag(row, "is_advocacy"), flag(row, "is_complaint"), cost))
+            let points = row["lead_points"].as_f64().unwrap_or(0.0);
+            (text(row, "kind").unwrap(), (flag(row, "is_advocacy"), flag(row, "is_complaint"), cost, points))
         })
         .collect();
     let mut interactions = Vec::new();
@@ -288,7 +302,8 @@ fn interactions(rows: &Rows, kinds: &Rows, identities: &Identities, as_of: Naive
         if day_of(at) > as_of {
             continue;
         }
-        let kind = text(row, "kind").and_then(|kind| kinds.get(&kind).copied()).unwrap_or_default();
+        let name = text(row, "kind");
+        let kind = name.as_ref().and_then(|kind| kinds.get(kind).copied()).unwrap_or_default();
         interactions.push(Interaction {
             customer: identities.resolve(&customer),
             at,
@@ -296,6 +311,9 @@ fn interactions(rows: &Rows, kinds: &Rows, identities: &Identities, as_of: Naive
             is_inbound: row["direction"] == "inbound",
             is_outbound: row["direction"] == "outbound",
             is_positive: row["response"] == "positive",
+            is_negative: row["response"] == "negative",
+            kind: name,
+            lead_points: kind.3,
             is_advocacy: kind.0,
             is_complaint: kind.1,
             cost: kind.2,
@@ -341,9 +359,9 @@ fn surveys(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Vec<Survey
 }
 
 /// Campaign and customer, with the moment of the earliest assignment, the id as landed, and whether it is a treatment.
-type Members = BTreeMap<(String, String), (DateTime<Utc>, String, bool)>;
+pub type Members = BTreeMap<(String, String), (DateTime<Utc>, String, bool)>;
 
-fn members(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Members {
+pub fn members(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Members {
     let mut members = Members::new();
     for row in rows {
         let at = moment(row, "assigned_at").unwrap();
@@ -362,7 +380,7 @@ fn members(rows: &Rows, identities: &Identities, as_of: NaiveDate) -> Members {
     members
 }
 
-fn memberships(members: Members, campaigns: &Rows) -> Vec<Membership> {
+pub fn memberships(members: Members, campaigns: &Rows) -> Vec<Membership> {
     let costs: BTreeMap<String, i64> =
         campaigns.iter().filter_map(|row| Some((text(row, "campaign_id")?, cents(row, "cost")?))).collect();
     let mut treated: BTreeMap<String, i64> = BTreeMap::new();

@@ -50,6 +50,9 @@ parameters:
   referral_goal_weeks: 12
   referral_goal_start: 2025-05-14
   matrix_compare_days: 120
+  movement_days: 45
+  conversion_days: 60
+  lead_half_life_days: 20
   vip_share: 0.15
   low_share: 0.25
 ";
@@ -84,6 +87,9 @@ fn make() -> (TempDir, Vec<Run>) {
         referral_goal_start: None,
         referral_goal: 100,
         matrix_compare_days: 90,
+        movement_days: 30,
+        conversion_days: 90,
+        lead_half_life_days: 30,
         vip_share: 200,
         low_share: 200,
     };
@@ -97,6 +103,9 @@ fn make() -> (TempDir, Vec<Run>) {
         referral_goal_start: NaiveDate::from_ymd_opt(2025, 5, 14),
         referral_goal: 150,
         matrix_compare_days: 120,
+        movement_days: 45,
+        conversion_days: 60,
+        lead_half_life_days: 20,
         vip_share: 150,
         low_share: 250,
     };

@@ -7,16 +7,24 @@
 //! business than the usual one.
 
 mod campaigns;
+mod actions;
 mod churn;
 mod cohorts;
 mod compare;
 mod customers;
 mod facts;
+mod funnel;
+mod kpis;
+mod leads;
 mod load;
 mod matrix;
 mod models;
 mod moments;
+mod purchase_models;
+mod places;
+mod propensities;
 mod referrals;
+mod segments;
 mod seconds;
 mod stages;
 mod value;
@@ -43,6 +51,9 @@ pub struct Parameters {
     /// Thousandths.
     pub referral_goal: i64,
     pub matrix_compare_days: i64,
+    pub movement_days: i64,
+    pub conversion_days: i64,
+    pub lead_half_life_days: i64,
     /// Thousandths.
     pub vip_share: i64,
     /// Thousandths.
@@ -106,6 +117,24 @@ fn the_facts_have_every_case_that_matters() {
         assert_all(run, &value::customer_value(run), "value_tier", &["vip", "core", "low"]);
         assert_all(run, &cohorts::cohort_retention(run), "segment", &["all", "(none)", "referral"]);
         assert_all(run, &stages::stages(run), "stage", &["suspect", "prospect", "new", "repeat", "advocate"]);
+        assert_all(run, &leads::scores(run), "grade", &["C", "D", "E"]);
+        assert_all(run, &funnel::movements(run), "from_stage", &["(none)", "suspect", "prospect", "new", "repeat"]);
+        assert_all(
+            run,
+            &actions::next_best_actions(run),
+            "action",
+            &[
+                "ask_for_referral",
+                "complaint_follow_up",
+                "contact_later_due",
+                "cross_sell",
+                "say_welcome_back",
+                "second_purchase_window",
+                "thank_you",
+                "unappreciated_risk",
+                "win_back",
+            ],
+        );
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
             assert_ne!(program[column], Cell::Integer(0), "{}: no {column}", run.name);
@@ -188,4 +217,49 @@ fn stage_entries_are_what_the_facts_say() {
 #[test]
 fn lifecycle_stages_are_what_the_facts_say() {
     assert_same("lifecycle_stages", stages::stages);
+}
+
+#[test]
+fn stage_funnel_is_what_the_facts_say() {
+    assert_same("stage_funnel", funnel::funnel);
+}
+
+#[test]
+fn stage_movements_are_what_the_facts_say() {
+    assert_same("stage_movements", funnel::movements);
+}
+
+#[test]
+fn lead_scores_are_what_the_facts_say() {
+    assert_same("lead_scores", leads::scores);
+}
+
+#[test]
+fn lead_score_bands_are_what_the_facts_say() {
+    assert_same("lead_score_bands", leads::bands);
+}
+
+#[test]
+fn propensities_are_what_the_facts_say() {
+    assert_same("propensities", propensities::propensities);
+}
+
+#[test]
+fn propensity_models_are_what_the_facts_say() {
+    assert_same("propensity_models", propensities::models);
+}
+
+#[test]
+fn propensity_deciles_are_what_the_facts_say() {
+    assert_same("propensity_deciles", propensities::deciles);
+}
+
+#[test]
+fn kpis_are_what_the_facts_say() {
+    assert_same("kpis", kpis::kpis);
+}
+
+#[test]
+fn next_best_actions_are_what_the_facts_say() {
+    assert_same("next_best_actions", actions::next_best_actions);
 }

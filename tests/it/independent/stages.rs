@@ -15,9 +15,9 @@ use super::referrals::first_engaged;
 const LOST_DAYS: i64 = 365;
 
 /// The moments at which a customer reached suspect, prospect and so on; none in the first place: known from the start.
-type Entries = Vec<Option<DateTime<Utc>>>;
+pub type Entries = Vec<Option<DateTime<Utc>>>;
 
-fn reached(facts: &Facts) -> BTreeMap<&str, Entries> {
+pub fn reached(facts: &Facts) -> BTreeMap<&str, Entries> {
     let engaged = first_engaged(facts);
     let acts = advocacy(facts, facts.as_of());
     let mut reached = BTreeMap::new();

@@ -9,41 +9,27 @@ use lifecycle::config::{Materialization, Project, TableName};
 use lifecycle::plan::Graph;
 use lifecycle::run::{BuildSetting, Cell, ModelBuilder, cells};
 
-use super::builder::{Tables, graph, project, setting};
+use super::builder::{Tables, build_every_model, built_models, graph, project, setting, staged};
 use super::random_business::random_business;
-use super::values::table;
 
 fn as_of() -> NaiveDate {
     NaiveDate::from_ymd_opt(2025, 3, 31).expect("a date")
 }
 
-fn built_models(project: &Project) -> Vec<TableName> {
-    project.models.keys().filter(|name| name.schema != "staging").cloned().collect()
-}
-
 /// Builds every model over given tables, with its checks; returns all rows.
 async fn build_all(project: &Project, given: &Tables, setting: &BuildSetting) -> BTreeMap<TableName, Vec<RecordBatch>> {
     let graph = graph(project);
-    let mut builder = ModelBuilder::new(project, &graph, setting).expect("a session starts");
-    for (name, batches) in given {
-        builder.give(name, batches.clone()).expect("the table can be given");
-    }
+    let mut builder = build_every_model(project, &graph, given, setting).await;
     let mut built = BTreeMap::new();
     for name in built_models(project) {
         let rows = builder.build(&name).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         built.insert(name, rows);
     }
-    for name in built.keys() {
-        let failing = builder.failing_checks(name).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(failing.is_empty(), "{name}: {failing:#?}");
-    }
     built
 }
 
 fn order_lines(project: &Project, rows: &str) -> Tables {
-    let name = TableName::new("staging", "order_lines");
-    let schema = lifecycle::transform::arrow_schema(&project.models[&name].columns);
-    Tables::from([(name, vec![table(&schema, rows)])])
+    Tables::from([staged(project, "order_lines", rows)])
 }
 
 #[tokio::test]

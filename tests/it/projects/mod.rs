@@ -5,7 +5,9 @@ mod groceries;
 mod hillstrom;
 mod known;
 mod late_files;
+mod olist;
 mod online_retail;
+mod own_stages;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -11,7 +11,7 @@ use super::Shop;
 fn business() -> &'static (Shop, DemoSummary) {
     static BUSINESS: OnceLock<(Shop, DemoSummary)> = OnceLock::new();
     BUSINESS.get_or_init(|| {
-        let shop = Shop::empty();
+        let shop = Shop::whole();
         let settings = DemoSettings { customers: 700, days: 560, ..DemoSettings::new(shop.root()) };
         let summary = generate(&settings, &mut |_| {}).unwrap();
         shop.night(summary.last_day).expect(0);
@@ -187,4 +187,23 @@ fn every_written_life_is_told_by_the_marts() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What is written to call for an action is proposed, and in a business of this size every action has its customers.
+#[test]
+fn every_action_is_proposed() {
+    let actions = ["ask_for_referral", "complaint_follow_up", "contact_later_due", "cross_sell", "hot_lead"];
+    let more = ["say_welcome_back", "second_purchase_window", "thank_you", "unappreciated_risk", "win_back"];
+    assert_eq!(
+        query("select distinct action from marts.next_best_actions"),
+        actions.into_iter().chain(more).collect::<Vec<_>>()
+    );
+    let found = query("select customer_id, action from marts.next_best_actions");
+    let mut planted = std::collections::BTreeSet::new();
+    for life in &business().1.facts.scripted {
+        let Some(action) = life.action else { continue };
+        planted.insert(action);
+        assert!(found.contains(&format!("{}|{action}", life.customer)), "{action} for {} {}", life.role, life.customer);
+    }
+    assert_eq!(planted.len(), 9, "all but cross_sell, which depends on what the others buy");
 }
