@@ -132,7 +132,12 @@ async fn hillstrom_gives_the_reference_figures() {
     let lines = std::fs::read_to_string(folder.join("hillstrom.csv")).unwrap();
     let mut columns: [Vec<Option<f64>>; 7] = Default::default();
     for line in lines.lines().skip(1) {
-        let fields: Vec<&str> = line.split(',').collect();
+        // The segment of the history is a text in quotes that may hold a comma; nothing here needs it.
+        let (before, after) = line.split_once(") $").unwrap();
+        let recency = before.split(',').next().unwrap();
+        let mut fields: Vec<&str> = after.rsplitn(11, ',').collect();
+        fields.reverse();
+        fields.insert(0, recency);
         for (column, place) in columns.iter_mut().zip([0, 2, 3, 4, 6, 8, 9]) {
             let value = fields[place];
             let is_mailed = f64::from(u8::from(value != "No E-Mail"));
