@@ -49,6 +49,16 @@ parameters:
   movement_days: 45
   conversion_days: 60
   lead_half_life_days: 20
+  active_days: 70
+  dormant_days: 150
+  lost_days: 300
+  attribution_days: 20
+  second_purchase_from: 20
+  second_purchase_to: 75
+  kpi_period_days: 45
+  clusters: 4
+  affinity_min_support: 0.0025
+  contactable_when_unknown: true
   vip_share: 0.15
   low_share: 0.25
 ";
@@ -86,6 +96,16 @@ fn make() -> (TempDir, Vec<Run>) {
         movement_days: 30,
         conversion_days: 90,
         lead_half_life_days: 30,
+        active_days: 90,
+        dormant_days: 180,
+        lost_days: 365,
+        attribution_days: 30,
+        second_purchase_from: 30,
+        second_purchase_to: 60,
+        kpi_period_days: 30,
+        clusters: 5,
+        affinity_min_support: 1000,
+        contactable_when_unknown: false,
         vip_share: 200,
         low_share: 200,
     };
@@ -102,6 +122,16 @@ fn make() -> (TempDir, Vec<Run>) {
         movement_days: 45,
         conversion_days: 60,
         lead_half_life_days: 20,
+        active_days: 70,
+        dormant_days: 150,
+        lost_days: 300,
+        attribution_days: 20,
+        second_purchase_from: 20,
+        second_purchase_to: 75,
+        kpi_period_days: 45,
+        clusters: 4,
+        affinity_min_support: 2500,
+        contactable_when_unknown: true,
         vip_share: 150,
         low_share: 250,
     };
@@ -121,6 +151,7 @@ fn load(name: &'static str, environment: &'static str, project: &Path, parameter
         products: rows("staging.products"),
         campaigns: rows("staging.campaigns"),
         campaign_members: rows("staging.campaign_members"),
+        content: rows("staging.content"),
         referrals: rows("staging.referrals"),
         surveys: rows("staging.surveys"),
         identities: rows("staging.identities"),
@@ -128,7 +159,10 @@ fn load(name: &'static str, environment: &'static str, project: &Path, parameter
         interaction_kinds: rows("seeds.interaction_kinds"),
         churn_reasons: rows("seeds.churn_reasons"),
         tenure_bands: rows("seeds.tenure_bands"),
+        age_bands: rows("seeds.age_bands"),
         rfm_segments: rows("seeds.rfm_segments"),
+        actions: rows("seeds.actions"),
+        kpi_targets: rows("seeds.kpi_targets"),
     };
     let models =
         rows("marts.clv_model").into_iter().map(|row| (row["model"].as_str().unwrap().to_owned(), row)).collect();

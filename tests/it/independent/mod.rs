@@ -9,6 +9,7 @@
 mod churn;
 mod cohorts;
 mod compare;
+mod contacts;
 mod customers;
 mod facts;
 mod funnel;
@@ -18,6 +19,8 @@ mod matrix;
 mod models;
 mod moments;
 mod referrals;
+mod sales;
+mod seeds;
 mod stages;
 mod value;
 
@@ -46,6 +49,17 @@ pub struct Parameters {
     pub movement_days: i64,
     pub conversion_days: i64,
     pub lead_half_life_days: i64,
+    pub active_days: i64,
+    pub dormant_days: i64,
+    pub lost_days: i64,
+    pub attribution_days: i64,
+    pub second_purchase_from: i64,
+    pub second_purchase_to: i64,
+    pub kpi_period_days: i64,
+    pub clusters: i64,
+    /// Millionths.
+    pub affinity_min_support: i64,
+    pub contactable_when_unknown: bool,
     /// Thousandths.
     pub vip_share: i64,
     /// Thousandths.
