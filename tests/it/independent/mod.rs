@@ -6,14 +6,18 @@
 //! taken from the published tables; what follows from them is computed here. `LIFECYCLE_INDEPENDENT_SEED` makes another
 //! business than the usual one.
 
+mod attribution;
+mod channels;
 mod churn;
 mod cohorts;
 mod compare;
 mod contacts;
 mod customers;
+mod engagement;
 mod facts;
 mod funnel;
 mod leads;
+mod library;
 mod load;
 mod matrix;
 mod models;
@@ -80,6 +84,10 @@ fn values(expected: &Expected, column: &str) -> BTreeSet<String> {
     texts.collect()
 }
 
+fn nulls(expected: &Expected, column: &str) -> usize {
+    expected.rows.iter().filter(|row| row[column] == Cell::Null).count()
+}
+
 fn assert_all(run: &Run, expected: &Expected, column: &str, wanted: &[&str]) {
     let found = values(expected, column);
     let missing: Vec<&&str> = wanted.iter().filter(|value| !found.contains(**value)).collect();
@@ -125,6 +133,15 @@ fn the_facts_have_every_case_that_matters() {
         assert_all(run, &stages::stages(run), "stage", &["suspect", "prospect", "new", "repeat", "advocate"]);
         assert_all(run, &leads::scores(run), "grade", &["B", "C", "D", "E"]);
         assert_all(run, &funnel::movements(run), "from_stage", &["(none)", "suspect", "prospect", "new", "repeat"]);
+        assert_all(run, &channels::preference(run), "preferred_channel", &["email", "web"]);
+        assert_all(run, &attribution::attribution(run), "campaign_id", &["(none)"]);
+        let disputed = attribution::disputed(&attribution::attribution(run));
+        assert!(disputed > 0, "{}: no campaign on which all five models differ", run.name);
+        let engagement = engagement::engagement_value(run);
+        assert!(nulls(&engagement, "exposed_rate") < engagement.rows.len(), "{}: nobody is compared", run.name);
+        let library = library::content_performance(run);
+        assert_all(run, &library, "buying_stage", &["awareness", "research", "comparison", "purchase"]);
+        assert_ne!(nulls(&library, "advance_rate"), library.rows.len(), "{}: nobody viewed", run.name);
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
             assert_ne!(program[column], Cell::Integer(0), "{}: no {column}", run.name);
@@ -217,4 +234,29 @@ fn lead_scores_are_what_the_facts_say() {
 #[test]
 fn lead_score_bands_are_what_the_facts_say() {
     assert_same("lead_score_bands", leads::bands);
+}
+
+#[test]
+fn channel_responses_are_what_the_facts_say() {
+    assert_same("channel_responses", channels::responses);
+}
+
+#[test]
+fn channel_preference_is_what_the_facts_say() {
+    assert_same("channel_preference", channels::preference);
+}
+
+#[test]
+fn attribution_is_what_the_facts_say() {
+    assert_same("attribution", attribution::attribution);
+}
+
+#[test]
+fn engagement_value_is_what_the_facts_say() {
+    assert_same("engagement_value", engagement::engagement_value);
+}
+
+#[test]
+fn content_performance_is_what_the_facts_say() {
+    assert_same("content_performance", library::content_performance);
 }

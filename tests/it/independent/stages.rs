@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::compare::{Cell, Expected, Row};
 use super::facts::Facts;
@@ -33,6 +33,11 @@ pub fn reached(facts: &Facts) -> BTreeMap<&str, Entries> {
         reached.insert(id.as_str(), entries);
     }
     reached
+}
+
+/// The place of the stage that a customer had reached by the end of a day.
+pub fn place(entries: &Entries, cut: NaiveDate) -> Option<usize> {
+    entries.iter().rposition(|at| at.is_none_or(|at| day_of(at) <= cut))
 }
 
 pub fn entries(run: &Run) -> Expected {
