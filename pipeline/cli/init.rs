@@ -21,7 +21,9 @@ const TEMPLATES: &[(&str, &str)] = &[
 pub fn execute(arguments: &InitArguments, context: &Context) -> Result<ExitCode, Failure> {
     let directory = &arguments.directory;
     refuse_occupied(directory)?;
-    write_standard_models(directory)?;
+    // Staging is the project's own to write: its cases speak of the demo's feeds.
+    let standard = STANDARD_MODELS.iter().filter(|(name, _)| !name.starts_with("tests/sql/staging."));
+    standard.copied().try_for_each(|(name, text)| write(&directory.join(name), text))?;
     for (name, text) in TEMPLATES {
         write(&directory.join(name), text)?;
     }
@@ -47,15 +49,10 @@ pub fn execute(arguments: &InitArguments, context: &Context) -> Result<ExitCode,
 /// Writes the project of the demo business: its job, a configuration, the standard models.
 pub fn write_demo_project(directory: &Path) -> Result<(), Failure> {
     refuse_occupied(directory)?;
-    write_standard_models(directory)?;
+    STANDARD_MODELS.iter().try_for_each(|(name, text)| write(&directory.join(name), text))?;
     write(&directory.join("config/local.yaml"), include_str!("init/templates/local.yaml"))?;
     write(&directory.join("jobs/nightly.yaml"), include_str!("../../jobs/nightly.yaml"))?;
     std::fs::create_dir_all(directory.join("raw")).map_err(|error| not_written(directory, &error))
-}
-
-/// Writes the standard models, seeds and cases as plain files under `directory/sql` and `directory/tests/sql`.
-pub fn write_standard_models(directory: &Path) -> Result<(), Failure> {
-    STANDARD_MODELS.iter().try_for_each(|(name, text)| write(&directory.join(name), text))
 }
 
 /// Only a folder without anything in it is filled: nobody's work is written over.

@@ -1,7 +1,7 @@
 -- What was known of each customer on the three days that propensities look at
 -- (as_of, one and two conversion_days before), and what the customer did in
--- the conversion_days after. Each big input is read once: place 1 is as_of,
--- place 2 and 3 are the days before, in arrays of three.
+-- the conversion_days after. Each big input is read once: what ends with _1 is
+-- of as_of, with _2 and _3 of the days before.
 with known_customers as (
     select * from intermediate.known_customers
 ),
@@ -192,83 +192,105 @@ scores as (
     group by customer_id
 ),
 
-counts as (
+-- Joined before the three days are told apart: a third of the rows.
+customers as (
     select
-        cuts.place,
-        cuts.cut_on,
         known_customers.customer_id,
-        -- who is known from the start has no tenure that could be counted
-        coalesce(days_between(known_customers.known_on, cuts.cut_on), 0)
-            as tenure,
-        purchases.first_on,
-        make_array(
-            purchases.last_on_1, purchases.last_on_2, purchases.last_on_3
-        )[cuts.place] as last_on,
-        make_array(purchases.days_1, purchases.days_2, purchases.days_3)[
-            cuts.place
-        ] as days,
-        make_array(
-            purchases.days_90_1, purchases.days_90_2, purchases.days_90_3
-        )[cuts.place] as days_90,
-        make_array(
-            purchases.days_365_1, purchases.days_365_2, purchases.days_365_3
-        )[cuts.place] as days_365,
-        make_array(
-            purchases.revenue_365_1,
-            purchases.revenue_365_2,
-            purchases.revenue_365_3
-        )[cuts.place] as revenue_365,
-        make_array(
-            contacts.inbound_30_1, contacts.inbound_30_2, contacts.inbound_30_3
-        )[cuts.place] as inbound_30,
-        make_array(
-            contacts.inbound_90_1, contacts.inbound_90_2, contacts.inbound_90_3
-        )[cuts.place] as inbound_90,
-        make_array(
-            contacts.outbound_90_1,
-            contacts.outbound_90_2,
-            contacts.outbound_90_3
-        )[cuts.place] as outbound_90,
-        make_array(
-            contacts.positive_365_1,
-            contacts.positive_365_2,
-            contacts.positive_365_3
-        )[cuts.place] as positive_365,
-        make_array(
-            contacts.negative_365_1,
-            contacts.negative_365_2,
-            contacts.negative_365_3
-        )[cuts.place] as negative_365,
-        make_array(
-            contacts.complaints_365_1,
-            contacts.complaints_365_2,
-            contacts.complaints_365_3
-        )[cuts.place] as complaints_365,
-        make_array(scores.nps_1, scores.nps_2, scores.nps_3)[cuts.place]
-            as nps,
-        case cuts.place
-            when 2 then coalesce(contacts.is_contacted_2, false)
-            when 3 then coalesce(contacts.is_contacted_3, false)
-        end as is_contacted_after,
-        case cuts.place
-            when 2 then coalesce(contacts.has_responded_2, false)
-            when 3 then coalesce(contacts.has_responded_3, false)
-        end as has_responded_after,
-        case cuts.place
-            when 2 then coalesce(purchases.days_after_2, 0) > 0
-            when 3 then coalesce(purchases.days_after_3, 0) > 0
-        end as has_bought_after
+        known_customers.known_on,
+        purchases.* exclude (customer_id),
+        contacts.* exclude (customer_id),
+        scores.* exclude (customer_id)
     from known_customers
-    cross join cuts
     left join purchases
         on known_customers.customer_id = purchases.customer_id
     left join contacts
         on known_customers.customer_id = contacts.customer_id
     left join scores
         on known_customers.customer_id = scores.customer_id
-    where
-        known_customers.known_on <= cuts.cut_on
-        or known_customers.known_on is null
+),
+
+counts as (
+    select
+        cuts.cut_on,
+        customers.customer_id,
+        -- who is known from the start has no tenure that could be counted
+        coalesce(days_between(customers.known_on, cuts.cut_on), 0) as tenure,
+        customers.first_on,
+        case cuts.place
+            when 1 then customers.last_on_1
+            when 2 then customers.last_on_2
+            else customers.last_on_3
+        end as last_on,
+        case cuts.place
+            when 1 then customers.days_1
+            when 2 then customers.days_2
+            else customers.days_3
+        end as days,
+        case cuts.place
+            when 1 then customers.days_90_1
+            when 2 then customers.days_90_2
+            else customers.days_90_3
+        end as days_90,
+        case cuts.place
+            when 1 then customers.days_365_1
+            when 2 then customers.days_365_2
+            else customers.days_365_3
+        end as days_365,
+        case cuts.place
+            when 1 then customers.revenue_365_1
+            when 2 then customers.revenue_365_2
+            else customers.revenue_365_3
+        end as revenue_365,
+        case cuts.place
+            when 1 then customers.inbound_30_1
+            when 2 then customers.inbound_30_2
+            else customers.inbound_30_3
+        end as inbound_30,
+        case cuts.place
+            when 1 then customers.inbound_90_1
+            when 2 then customers.inbound_90_2
+            else customers.inbound_90_3
+        end as inbound_90,
+        case cuts.place
+            when 1 then customers.outbound_90_1
+            when 2 then customers.outbound_90_2
+            else customers.outbound_90_3
+        end as outbound_90,
+        case cuts.place
+            when 1 then customers.positive_365_1
+            when 2 then customers.positive_365_2
+            else customers.positive_365_3
+        end as positive_365,
+        case cuts.place
+            when 1 then customers.negative_365_1
+            when 2 then customers.negative_365_2
+            else customers.negative_365_3
+        end as negative_365,
+        case cuts.place
+            when 1 then customers.complaints_365_1
+            when 2 then customers.complaints_365_2
+            else customers.complaints_365_3
+        end as complaints_365,
+        case cuts.place
+            when 1 then customers.nps_1
+            when 2 then customers.nps_2
+            else customers.nps_3
+        end as nps,
+        case cuts.place
+            when 2 then coalesce(customers.is_contacted_2, false)
+            when 3 then coalesce(customers.is_contacted_3, false)
+        end as is_contacted_after,
+        case cuts.place
+            when 2 then coalesce(customers.has_responded_2, false)
+            when 3 then coalesce(customers.has_responded_3, false)
+        end as has_responded_after,
+        case cuts.place
+            when 2 then coalesce(customers.days_after_2, 0) > 0
+            when 3 then coalesce(customers.days_after_3, 0) > 0
+        end as has_bought_after
+    from customers
+    cross join cuts
+    where customers.known_on <= cuts.cut_on or customers.known_on is null
 ),
 
 final as (

@@ -20,15 +20,6 @@ customer_days as (
     select * from intermediate.customer_days
 ),
 
--- Before their first campaign nothing of a customer matters here.
-first_assignments as (
-    select
-        customer_id,
-        min(assigned_on) as first_assigned_on
-    from targets
-    group by customer_id
-),
-
 visit_days as (
     select
         customer_id,
@@ -42,8 +33,8 @@ outcomes as (
     select
         customer_id,
         day,
-        1 as visits,
-        0 as purchases,
+        true as has_visited,
+        false as has_bought,
         cast(0 as decimal(18, 2)) as revenue,
         cast(0 as decimal(18, 2)) as margin
     from visit_days
@@ -51,98 +42,59 @@ outcomes as (
     select
         customer_id,
         day,
-        0 as visits,
-        case when is_purchase_day then 1 else 0 end as purchases,
+        false as has_visited,
+        is_purchase_day as has_bought,
         revenue,
         margin
     from customer_days
 ),
 
--- Outcomes of a window: what had come by its end less what had come
--- before its start. One pass over each customer's days, however many
--- campaigns there were. Steps of a day: 0 start, 1 outcomes, 2 end.
+-- Time is cut into stretches as long as a window, so that a window lies in
+-- two of them at most: a member meets the days of two stretches, and not all
+-- that the customer ever did.
+placed_outcomes as (
+    select
+        *,
+        days_between(date '2000-01-01', day) / ($conversion_days + 1)
+            as stretch
+    from outcomes
+),
+
 windows as (
     select
         customer_id,
-        assigned_on
+        assigned_on,
+        days_between(date '2000-01-01', assigned_on) / ($conversion_days + 1)
+            as stretch
     from targets
     group by customer_id, assigned_on
 ),
 
-marks as (
+placed_windows as (
     select
         customer_id,
         assigned_on,
-        unnest(make_array(0, 2)) as step
+        add_days(assigned_on, $conversion_days) as ends_on,
+        unnest(make_array(stretch, stretch + 1)) as stretch
     from windows
-),
-
-timeline as (
-    select
-        customer_id,
-        case
-            when step = 0 then assigned_on
-            else add_days(assigned_on, $conversion_days)
-        end as day,
-        step,
-        assigned_on,
-        0 as visits,
-        0 as purchases,
-        cast(0 as decimal(18, 2)) as revenue,
-        cast(0 as decimal(18, 2)) as margin
-    from marks
-    union all
-    select
-        outcomes.customer_id,
-        outcomes.day,
-        1 as step,
-        cast(null as date) as assigned_on,
-        outcomes.visits,
-        outcomes.purchases,
-        outcomes.revenue,
-        outcomes.margin
-    from outcomes
-    inner join first_assignments
-        on
-            outcomes.customer_id = first_assignments.customer_id
-            and outcomes.day >= first_assignments.first_assigned_on
-),
-
-so_far as (
-    select
-        customer_id,
-        step,
-        assigned_on,
-        sum(visits) over customer_so_far as visits,
-        sum(purchases) over customer_so_far as purchases,
-        sum(revenue) over customer_so_far as revenue,
-        sum(margin) over customer_so_far as margin
-    from timeline
-    window customer_so_far as (
-        partition by customer_id order by day, step
-        rows between unbounded preceding and current row
-    )
 ),
 
 results as (
     select
-        customer_id,
-        assigned_on,
-        max(case when step = 2 then visits end)
-        > max(case when step = 0 then visits end) as has_visited,
-        max(case when step = 2 then purchases end)
-        > max(case when step = 0 then purchases end) as has_bought,
-        cast(
-            max(case when step = 2 then revenue end)
-            - max(case when step = 0 then revenue end) as decimal(18, 2)
-        ) as revenue,
-        cast(
-            max(case when step = 2 then margin end)
-            - max(case when step = 0 then margin end) as decimal(18, 2)
-        ) as margin
-    from so_far
-    where step <> 1
-    group by customer_id, assigned_on
+        placed_windows.customer_id,
+        placed_windows.assigned_on,
+        bool_or(placed_outcomes.has_visited) as has_visited,
+        bool_or(placed_outcomes.has_bought) as has_bought,
+        cast(sum(placed_outcomes.revenue) as decimal(18, 2)) as revenue,
+        cast(sum(placed_outcomes.margin) as decimal(18, 2)) as margin
+    from placed_windows
+    inner join placed_outcomes
+        on
+            placed_windows.customer_id = placed_outcomes.customer_id
+            and placed_windows.stretch = placed_outcomes.stretch
+            and placed_outcomes.day >= placed_windows.assigned_on
+            and placed_outcomes.day <= placed_windows.ends_on
+    group by placed_windows.customer_id, placed_windows.assigned_on
 ),
 
 arms as (
@@ -156,13 +108,14 @@ arms as (
         count(*) filter (where targets.answer = 'later') as later,
         count(*) filter (where results.has_visited) as visited,
         count(*) filter (where results.has_bought) as conversions,
-        sum(results.revenue) as revenue,
-        sum(results.margin) as margin,
-        sum(cast(results.revenue * results.revenue as decimal(38, 4)))
-            as squared_revenue,
+        coalesce(sum(results.revenue), 0) as revenue,
+        coalesce(sum(results.margin), 0) as margin,
+        coalesce(
+            sum(cast(results.revenue * results.revenue as decimal(38, 4))), 0
+        ) as squared_revenue,
         max(targets.assigned_on) as last_assigned_on
     from targets
-    inner join results
+    left join results
         on
             targets.customer_id = results.customer_id
             and targets.assigned_on = results.assigned_on
@@ -309,7 +262,8 @@ priced as (
     left join campaigns on compared.campaign_id = campaigns.campaign_id
 ),
 
--- The campaign's effect is on its treatment arm and on the whole.
+-- The campaign's effect is on its treatment arm and on the whole. Money is
+-- divided last and exactly, so that half a cent is half a cent.
 effects as (
     select
         *,
@@ -352,16 +306,20 @@ effects as (
             when is_of_campaign and treated > 0 and controls > 0
                 then
                     round_cents(
-                        cast(treated_revenue as double)
-                        - cast(control_revenue as double) * treated / controls
+                        (
+                            treated_revenue * cast(controls as decimal(12, 0))
+                            - control_revenue * cast(treated as decimal(12, 0))
+                        ) / cast(controls as decimal(12, 0))
                     )
         end as incremental_revenue,
         case
             when is_of_campaign and treated > 0 and controls > 0
                 then
                     round_cents(
-                        cast(treated_margin as double)
-                        - cast(control_margin as double) * treated / controls
+                        (
+                            treated_margin * cast(controls as decimal(12, 0))
+                            - control_margin * cast(treated as decimal(12, 0))
+                        ) / cast(controls as decimal(12, 0))
                     )
         end as incremental_margin
     from priced

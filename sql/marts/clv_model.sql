@@ -1,9 +1,10 @@
--- How well the models of customer value fit, and their parameters.
+-- How well the models of customer value fit, and their parameters: what a model
+-- does not have is null.
 with clv_fit as (
     select * from intermediate.clv_fit
 ),
 
-final as (
+models as (
     select
         'bgnbd' as model,
         $clv_model = 'bgnbd' as is_selected,
@@ -11,30 +12,18 @@ final as (
         bgnbd_alpha as alpha,
         bgnbd_a as a,
         bgnbd_b as b,
-        cast(null as double) as s,
-        cast(null as double) as beta,
         bgnbd_purchase_rate as purchase_rate,
         bgnbd_dropout_probability as dropout_probability,
-        cast(null as double) as dropout_rate,
-        cast(null as double) as p,
-        cast(null as double) as q,
-        cast(null as double) as v,
-        cast(null as double) as mean_value,
         bgnbd_r_standard_error as r_standard_error,
         bgnbd_alpha_standard_error as alpha_standard_error,
         bgnbd_a_standard_error as a_standard_error,
         bgnbd_b_standard_error as b_standard_error,
-        cast(null as double) as s_standard_error,
-        cast(null as double) as beta_standard_error,
-        cast(null as double) as p_standard_error,
-        cast(null as double) as q_standard_error,
-        cast(null as double) as v_standard_error,
         bgnbd_log_likelihood as log_likelihood,
         bgnbd_customers as customers,
         bgnbd_is_converged as is_converged,
         bgnbd_is_boundary as is_boundary
     from clv_fit
-    union all
+    union all by name
     select
         'mbgnbd' as model,
         $clv_model = 'mbgnbd' as is_selected,
@@ -42,83 +31,45 @@ final as (
         mbgnbd_alpha as alpha,
         mbgnbd_a as a,
         mbgnbd_b as b,
-        cast(null as double) as s,
-        cast(null as double) as beta,
         mbgnbd_purchase_rate as purchase_rate,
         mbgnbd_dropout_probability as dropout_probability,
-        cast(null as double) as dropout_rate,
-        cast(null as double) as p,
-        cast(null as double) as q,
-        cast(null as double) as v,
-        cast(null as double) as mean_value,
         mbgnbd_r_standard_error as r_standard_error,
         mbgnbd_alpha_standard_error as alpha_standard_error,
         mbgnbd_a_standard_error as a_standard_error,
         mbgnbd_b_standard_error as b_standard_error,
-        cast(null as double) as s_standard_error,
-        cast(null as double) as beta_standard_error,
-        cast(null as double) as p_standard_error,
-        cast(null as double) as q_standard_error,
-        cast(null as double) as v_standard_error,
         mbgnbd_log_likelihood as log_likelihood,
         mbgnbd_customers as customers,
         mbgnbd_is_converged as is_converged,
         mbgnbd_is_boundary as is_boundary
     from clv_fit
-    union all
+    union all by name
     select
         'pareto_nbd' as model,
         $clv_model = 'pareto_nbd' as is_selected,
         pareto_nbd_r as r,
         pareto_nbd_alpha as alpha,
-        cast(null as double) as a,
-        cast(null as double) as b,
         pareto_nbd_s as s,
         pareto_nbd_beta as beta,
         pareto_nbd_purchase_rate as purchase_rate,
         pareto_nbd_dropout_probability as dropout_probability,
         pareto_nbd_dropout_rate as dropout_rate,
-        cast(null as double) as p,
-        cast(null as double) as q,
-        cast(null as double) as v,
-        cast(null as double) as mean_value,
         pareto_nbd_r_standard_error as r_standard_error,
         pareto_nbd_alpha_standard_error as alpha_standard_error,
-        cast(null as double) as a_standard_error,
-        cast(null as double) as b_standard_error,
         pareto_nbd_s_standard_error as s_standard_error,
         pareto_nbd_beta_standard_error as beta_standard_error,
-        cast(null as double) as p_standard_error,
-        cast(null as double) as q_standard_error,
-        cast(null as double) as v_standard_error,
         pareto_nbd_log_likelihood as log_likelihood,
         pareto_nbd_customers as customers,
         pareto_nbd_is_converged as is_converged,
         pareto_nbd_is_boundary as is_boundary
     from clv_fit
-    union all
+    union all by name
     select
         'gamma_gamma' as model,
         true as is_selected,
-        cast(null as double) as r,
-        cast(null as double) as alpha,
-        cast(null as double) as a,
-        cast(null as double) as b,
-        cast(null as double) as s,
-        cast(null as double) as beta,
-        cast(null as double) as purchase_rate,
-        cast(null as double) as dropout_probability,
-        cast(null as double) as dropout_rate,
         gamma_gamma_p as p,
         gamma_gamma_q as q,
         gamma_gamma_v as v,
         gamma_gamma_mean_value as mean_value,
-        cast(null as double) as r_standard_error,
-        cast(null as double) as alpha_standard_error,
-        cast(null as double) as a_standard_error,
-        cast(null as double) as b_standard_error,
-        cast(null as double) as s_standard_error,
-        cast(null as double) as beta_standard_error,
         gamma_gamma_p_standard_error as p_standard_error,
         gamma_gamma_q_standard_error as q_standard_error,
         gamma_gamma_v_standard_error as v_standard_error,
@@ -127,6 +78,39 @@ final as (
         gamma_gamma_is_converged as is_converged,
         gamma_gamma_is_boundary as is_boundary
     from clv_fit
+),
+
+final as (
+    select
+        model,
+        is_selected,
+        r,
+        alpha,
+        a,
+        b,
+        s,
+        beta,
+        purchase_rate,
+        dropout_probability,
+        dropout_rate,
+        p,
+        q,
+        v,
+        mean_value,
+        r_standard_error,
+        alpha_standard_error,
+        a_standard_error,
+        b_standard_error,
+        s_standard_error,
+        beta_standard_error,
+        p_standard_error,
+        q_standard_error,
+        v_standard_error,
+        log_likelihood,
+        customers,
+        is_converged,
+        is_boundary
+    from models
 )
 
 select * from final

@@ -176,13 +176,22 @@ combined as (
 ),
 
 -- Who was known by the end of each month, from the months in which customers
--- became known; without a date: from the start.
+-- became known; null: from the start.
+known_from as (
+    select
+        case
+            when not is_known_from_start
+                then cast(date_trunc('month', known_on) as date)
+        end as month
+    from known_customers
+),
+
 arrivals as (
     select
-        cast(date_trunc('month', known_on) as date) as month,
+        month,
         count(*) as customers
-    from known_customers
-    group by cast(date_trunc('month', known_on) as date)
+    from known_from
+    group by month
 ),
 
 known_counts as (

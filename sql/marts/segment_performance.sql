@@ -11,99 +11,99 @@ customer_measures as (
 -- groups: that these convert says nothing.
 memberships as (
     select
-        customer_id,
+        customer_measures.is_buyer,
+        customer_measures.revenue,
+        customer_measures.clv,
+        customer_measures.has_bought_before,
+        customer_measures.is_churned_account,
+        customer_measures.nps_score,
+        customer_measures.contacts,
+        customer_measures.positive_responses,
         unnest(
             [
                 named_struct(
                     'dimension', 'age_band',
-                    'value', age_band,
+                    'value', segments.age_band,
                     'is_defined_by_buying', false
                 ),
                 named_struct(
                     'dimension', 'gender',
-                    'value', gender,
+                    'value', segments.gender,
                     'is_defined_by_buying', false
                 ),
                 named_struct(
                     'dimension', 'income_band',
-                    'value', income_band,
+                    'value', segments.income_band,
                     'is_defined_by_buying', false
                 ),
                 named_struct(
                     'dimension', 'occupation',
-                    'value', occupation,
+                    'value', segments.occupation,
                     'is_defined_by_buying', false
                 ),
                 named_struct(
                     'dimension', 'persona',
-                    'value', persona,
+                    'value', segments.persona,
                     'is_defined_by_buying', false
                 ),
                 named_struct(
                     'dimension', 'country',
-                    'value', country,
+                    'value', segments.country,
                     'is_defined_by_buying', false
                 ),
                 named_struct(
                     'dimension', 'region',
-                    'value', region,
+                    'value', segments.region,
                     'is_defined_by_buying', false
                 ),
                 named_struct(
                     'dimension', 'rfm_segment',
-                    'value', rfm_segment,
+                    'value', segments.rfm_segment,
                     'is_defined_by_buying', true
                 ),
                 named_struct(
                     'dimension', 'value_tier',
-                    'value', value_tier,
+                    'value', segments.value_tier,
                     'is_defined_by_buying', true
                 ),
                 named_struct(
                     'dimension', 'stage',
-                    'value', stage,
+                    'value', segments.stage,
                     'is_defined_by_buying', true
                 ),
                 named_struct(
                     'dimension', 'behaviour_cluster',
-                    'value', cast(behaviour_cluster as varchar),
+                    'value', cast(segments.behaviour_cluster as varchar),
                     'is_defined_by_buying', true
                 )
             ]
         ) as membership
     from segments
+    inner join customer_measures
+        on segments.customer_id = customer_measures.customer_id
 ),
 
 sums as (
     select
-        memberships.membership['dimension'] as dimension,
-        coalesce(memberships.membership['value'], '(none)') as value,
-        memberships.membership['is_defined_by_buying']
-            as is_defined_by_buying,
+        membership['dimension'] as dimension,
+        coalesce(membership['value'], '(none)') as value,
+        membership['is_defined_by_buying'] as is_defined_by_buying,
         count(*) as customers,
-        count(*) filter (where customer_measures.is_buyer) as buyers,
-        cast(sum(customer_measures.revenue) as decimal(18, 2)) as revenue,
-        cast(sum(cast(customer_measures.clv as decimal(38, 12))) as double)
-            as clv,
-        count(*) filter (where customer_measures.has_bought_before)
-            as bought_before,
-        count(*) filter (where customer_measures.is_churned_account)
-            as churned_accounts,
-        count(customer_measures.nps_score) as nps_responses,
-        count(*) filter (where customer_measures.nps_score >= 9)
-            as promoters,
-        count(*) filter (where customer_measures.nps_score <= 6)
-            as detractors,
-        cast(sum(customer_measures.contacts) as bigint) as contacts,
-        cast(sum(customer_measures.positive_responses) as bigint)
-            as positive_responses
+        count(*) filter (where is_buyer) as buyers,
+        cast(sum(revenue) as decimal(18, 2)) as revenue,
+        cast(sum(cast(clv as decimal(38, 12))) as double) as clv,
+        count(*) filter (where has_bought_before) as bought_before,
+        count(*) filter (where is_churned_account) as churned_accounts,
+        count(nps_score) as nps_responses,
+        count(*) filter (where nps_score >= 9) as promoters,
+        count(*) filter (where nps_score <= 6) as detractors,
+        cast(sum(contacts) as bigint) as contacts,
+        cast(sum(positive_responses) as bigint) as positive_responses
     from memberships
-    inner join customer_measures
-        on memberships.customer_id = customer_measures.customer_id
     group by
-        memberships.membership['dimension'],
-        coalesce(memberships.membership['value'], '(none)'),
-        memberships.membership['is_defined_by_buying']
+        membership['dimension'],
+        coalesce(membership['value'], '(none)'),
+        membership['is_defined_by_buying']
 ),
 
 totals as (

@@ -37,11 +37,19 @@ fn init_writes_the_standard_models_as_they_are() {
         }
     }
     assert!(files > 50);
-    for name in ["environment", "job", "model", "seed"] {
+    for name in ["environment", "job", "model", "seed", "cases"] {
         let name = format!("config/schemas/{name}.schema.json");
         let committed = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&name)).unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join("shop").join(&name)).unwrap(), committed, "{name}");
     }
+}
+
+#[test]
+fn the_cases_of_a_new_project_have_no_mistakes() {
+    let folder = Folder::new();
+    folder.run(&["init", "shop", "-q"]);
+    let said = folder.run(&["--project", "shop", "test", "churn_summary"]);
+    assert!(said.starts_with("exit code 0") && said.contains("passed  marts.churn_summary"), "{said}");
 }
 
 #[test]

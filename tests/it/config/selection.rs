@@ -76,7 +76,7 @@ fn a_parameter_keeps_its_type_when_it_is_overridden() {
         ("churn_window_days", "30.5", "parameter `churn_window_days` is `30.5`, expected a whole number"),
         ("churn_window_days", "0", "parameter `churn_window_days` is `0`, expected from 1 to 36500"),
         ("vip_share", "NaN", "parameter `vip_share` is `NaN`, expected a number"),
-        ("clv_model", "pareto", "parameter `clv_model` is `pareto`, expected `bgnbd`, `mbgnbd` or `pareto_nbd`"),
+        ("clv_model", "pareto", "parameter `clv_model` is `pareto`, expected one of `bgnbd`, `mbgnbd`, `pareto_nbd`"),
         (
             "referral_goal_start",
             "2026-3-2",

@@ -5,7 +5,7 @@ use datafusion::prelude::SessionContext;
 use super::datasets::{History, cdnow, online_retail};
 use super::{add_table, assert_near, number, numbers, session, text};
 
-fn customers(histories: &[History]) -> SessionContext {
+pub fn customers(histories: &[History]) -> SessionContext {
     let context = session(4);
     let column = |of: fn(&History) -> f64| histories.iter().map(|history| Some(of(history))).collect();
     let columns = [

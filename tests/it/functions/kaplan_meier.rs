@@ -111,8 +111,8 @@ async fn wrong_arguments_are_named() {
 #[tokio::test]
 async fn it_reads_decimals_and_integers() {
     let sql = "with curves as (
-            select kaplan_meier(d, e) as whole, kaplan_meier(cast(d as decimal(9,2)), e) as exact
-            from (values (2, true), (5, false)) as c(d, e)
+            select kaplan_meier(d, e) as whole, kaplan_meier(m, e) as exact
+            from (values (2, 2.00::decimal(9,2), true), (5, 5.00::decimal(9,2), false)) as c(d, m, e)
         ),
         firsts as (select whole[1] as whole, exact[1] as exact from curves)
         select whole['survival'], exact['time'] from firsts";

@@ -13,6 +13,9 @@ mod intervals;
 mod kaplan_meier;
 mod kmeans;
 mod logistic;
+mod pareto_nbd;
+mod purchase_models;
+mod purchase_models_sql;
 mod quantiles;
 mod round_cents;
 

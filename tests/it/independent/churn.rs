@@ -44,10 +44,19 @@ pub fn churn(run: &Run) -> Expected {
     Expected { grain: &["customer_id"], rows: rows.collect() }
 }
 
-fn leaver(facts: &Facts, id: &str, buyer: &Buyer) -> Leaver {
-    let (as_of, days) = (facts.as_of(), facts.parameters.churn_window_days);
-    let now = |day| in_window(day, as_of, days);
-    let before = |day| in_window(day, plus(as_of, -days), days);
+/// In which way a buyer is leaving, from the facts up to a day.
+pub struct Position {
+    pub category: &'static str,
+    pub bought_before: bool,
+    pub bought_now: bool,
+    products: (i64, i64),
+    revenue: (i64, i64),
+}
+
+pub fn position(facts: &Facts, buyer: &Buyer, cut: NaiveDate) -> Position {
+    let days = facts.parameters.churn_window_days;
+    let now = |day| in_window(day, cut, days);
+    let before = |day| in_window(day, plus(cut, -days), days);
     let items = |chosen: &dyn Fn(NaiveDate) -> bool| {
         let lines = buyer.lines.iter().filter(|line| line.quantity > 0 && chosen(line.day));
         let items: BTreeSet<&String> = lines
@@ -68,6 +77,11 @@ fn leaver(facts: &Facts, id: &str, buyer: &Buyer) -> Leaver {
     } else {
         "none"
     };
+    Position { category, bought_before, bought_now, products, revenue }
+}
+
+fn leaver(facts: &Facts, id: &str, buyer: &Buyer) -> Leaver {
+    let Position { category, bought_before, products, revenue, .. } = position(facts, buyer, facts.as_of());
     let lost = if category == "none" { 0 } else { (revenue.0 - revenue.1).max(0) };
     let reason = (category != "none").then(|| reason(facts, id, buyer.last(), category));
     Leaver { category, is_new: bought_before && category != "none", bought_before, products, revenue, lost, reason }

@@ -51,6 +51,14 @@ fn score(signals: &[&Interaction], cut: NaiveDate, half_life: i64) -> f64 {
     days.iter().map(|(day, points)| points * faded(*day)).sum()
 }
 
+/// How many leads have grade A or B.
+pub fn qualified(facts: &Facts, cut: NaiveDate) -> i64 {
+    let half_life = facts.parameters.lead_half_life_days;
+    let leads = leads(facts, cut);
+    let grades = leads.values().map(|signals| grade(score(signals, cut, half_life)));
+    grades.filter(|grade| ["A", "B"].contains(grade)).count() as i64
+}
+
 pub fn scores(run: &Run) -> Expected {
     let facts = &run.facts;
     let as_of = facts.as_of();

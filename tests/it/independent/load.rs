@@ -26,7 +26,11 @@ pub struct Run {
 
 impl Run {
     pub fn published(&self, table: &str) -> Rows {
-        query(&self.project, self.environment, &format!("select * from marts.{table}"))
+        self.rows(&format!("select * from marts.{table}"))
+    }
+
+    pub fn rows(&self, sql: &str) -> Rows {
+        query(&self.project, self.environment, sql)
     }
 }
 

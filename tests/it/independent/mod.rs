@@ -6,7 +6,9 @@
 //! taken from the published tables; what follows from them is computed here. `LIFECYCLE_INDEPENDENT_SEED` makes another
 //! business than the usual one.
 
+mod actions;
 mod attribution;
+mod campaigns;
 mod channels;
 mod churn;
 mod cohorts;
@@ -16,15 +18,21 @@ mod customers;
 mod engagement;
 mod facts;
 mod funnel;
+mod kpis;
 mod leads;
 mod library;
 mod load;
 mod matrix;
 mod models;
 mod moments;
+mod places;
+mod propensities;
+mod purchase_models;
 mod referrals;
 mod sales;
+mod seconds;
 mod seeds;
+mod segments;
 mod stages;
 mod value;
 
@@ -131,7 +139,7 @@ fn the_facts_have_every_case_that_matters() {
         assert_all(run, &value::customer_value(run), "value_tier", &["vip", "core", "low"]);
         assert_all(run, &cohorts::cohort_retention(run), "segment", &["all", "(none)", "referral"]);
         assert_all(run, &stages::stages(run), "stage", &["suspect", "prospect", "new", "repeat", "advocate"]);
-        assert_all(run, &leads::scores(run), "grade", &["B", "C", "D", "E"]);
+        assert_all(run, &leads::scores(run), "grade", &["C", "D", "E"]);
         assert_all(run, &funnel::movements(run), "from_stage", &["(none)", "suspect", "prospect", "new", "repeat"]);
         assert_all(run, &channels::preference(run), "preferred_channel", &["email", "web"]);
         assert_all(run, &attribution::attribution(run), "campaign_id", &["(none)"]);
@@ -142,6 +150,22 @@ fn the_facts_have_every_case_that_matters() {
         let library = library::content_performance(run);
         assert_all(run, &library, "buying_stage", &["awareness", "research", "comparison", "purchase"]);
         assert_ne!(nulls(&library, "advance_rate"), library.rows.len(), "{}: nobody viewed", run.name);
+        assert_all(
+            run,
+            &actions::next_best_actions(run),
+            "action",
+            &[
+                "ask_for_referral",
+                "complaint_follow_up",
+                "contact_later_due",
+                "cross_sell",
+                "say_welcome_back",
+                "second_purchase_window",
+                "thank_you",
+                "unappreciated_risk",
+                "win_back",
+            ],
+        );
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
             assert_ne!(program[column], Cell::Integer(0), "{}: no {column}", run.name);
@@ -184,6 +208,16 @@ fn customer_matrix_moves_are_what_the_facts_say() {
 #[test]
 fn cohort_retention_is_what_the_facts_say() {
     assert_same("cohort_retention", cohorts::cohort_retention);
+}
+
+#[test]
+fn campaign_performance_is_what_the_facts_say() {
+    assert_same("campaign_performance", campaigns::campaign_performance);
+}
+
+#[test]
+fn second_purchase_is_what_the_facts_say() {
+    assert_same("second_purchase", seconds::second_purchase);
 }
 
 #[test]
@@ -259,4 +293,29 @@ fn engagement_value_is_what_the_facts_say() {
 #[test]
 fn content_performance_is_what_the_facts_say() {
     assert_same("content_performance", library::content_performance);
+}
+
+#[test]
+fn propensities_are_what_the_facts_say() {
+    assert_same("propensities", propensities::propensities);
+}
+
+#[test]
+fn propensity_models_are_what_the_facts_say() {
+    assert_same("propensity_models", propensities::models);
+}
+
+#[test]
+fn propensity_deciles_are_what_the_facts_say() {
+    assert_same("propensity_deciles", propensities::deciles);
+}
+
+#[test]
+fn kpis_are_what_the_facts_say() {
+    assert_same("kpis", kpis::kpis);
+}
+
+#[test]
+fn next_best_actions_are_what_the_facts_say() {
+    assert_same("next_best_actions", actions::next_best_actions);
 }

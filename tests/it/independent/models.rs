@@ -10,6 +10,7 @@ use super::compare::{Cell, Expected, Row};
 use super::facts::{Buyer, Facts};
 use super::load::Run;
 use super::moments::days_between;
+use super::purchase_models::OtherModel;
 
 const YEAR_DAYS: f64 = 365.0;
 const DISCOUNT_RATE: f64 = 0.10;
@@ -120,6 +121,11 @@ impl<'a> Models<'a> {
         self.expected_value(buyer) * margin as f64 / revenue as f64 * purchases
     }
 
+    /// MBG/NBD and Pareto/NBD, which are fitted beside.
+    fn others(&self, run: &Run) -> [OtherModel; 2] {
+        OtherModel::all(run, self.facts.buyers.values().map(|buyer| self.inputs(buyer)))
+    }
+
     fn bgnbd_log_likelihood(&self, [r, alpha, a, b]: [f64; 4]) -> f64 {
         let of_one = |buyer: &Buyer| {
             let inputs = self.inputs(buyer);
@@ -163,52 +169,72 @@ pub fn clv_model(run: &Run) -> Expected {
     let [p, q, v] = models.gamma_gamma;
     let of_bgnbd = ["r", "alpha", "a", "b"];
     let of_gamma_gamma = ["p", "q", "v"];
-    let errors = [
+    let columns = [
+        "r",
+        "alpha",
+        "a",
+        "b",
+        "s",
+        "beta",
+        "p",
+        "q",
+        "v",
         "r_standard_error",
         "alpha_standard_error",
         "a_standard_error",
         "b_standard_error",
+        "s_standard_error",
+        "beta_standard_error",
         "p_standard_error",
         "q_standard_error",
         "v_standard_error",
+        "purchase_rate",
+        "dropout_probability",
+        "dropout_rate",
+        "mean_value",
     ];
     let row = |model: &'static str, own: &[&str]| {
         let is_own = |name: &str| own.iter().any(|own| name == *own || name == format!("{own}_standard_error"));
-        let parameters = of_bgnbd.into_iter().chain(of_gamma_gamma).chain(errors);
-        let mut row: Row = parameters.map(|name| (name, if is_own(name) { Cell::Any } else { Cell::Null })).collect();
-        row.extend([("model", model.into()), ("is_converged", true.into()), ("is_boundary", false.into())]);
+        let mut row: Row =
+            columns.into_iter().map(|name| (name, if is_own(name) { Cell::Any } else { Cell::Null })).collect();
+        row.extend([
+            ("model", model.into()),
+            ("is_selected", true.into()),
+            ("is_converged", true.into()),
+            ("is_boundary", false.into()),
+        ]);
         row
     };
     let mut bgnbd = row("bgnbd", &of_bgnbd);
     bgnbd.extend([
         ("purchase_rate", Cell::Modelled(r / alpha)),
         ("dropout_probability", Cell::Modelled(a / (a + b))),
-        ("mean_value", Cell::Null),
         ("customers", (models.facts.buyers.len() as i64).into()),
         ("log_likelihood", Cell::Modelled(models.bgnbd_log_likelihood(models.bgnbd))),
     ]);
     if models.same_dropout.is_some() {
-        for name in
-            of_bgnbd.into_iter().chain(errors.into_iter().take(4)).chain(["dropout_probability", "log_likelihood"])
-        {
+        for name in columns.into_iter().take(4).chain(columns.into_iter().skip(9).take(4)) {
             bgnbd.insert(name, Cell::Any);
         }
+        bgnbd.extend([("dropout_probability", Cell::Any), ("log_likelihood", Cell::Any)]);
         bgnbd.insert("is_boundary", true.into());
     }
     let mut gamma_gamma = row("gamma_gamma", &of_gamma_gamma);
     gamma_gamma.extend([
-        ("purchase_rate", Cell::Null),
-        ("dropout_probability", Cell::Null),
         ("mean_value", Cell::Modelled(p * v / (q - 1.0))),
         ("customers", (models.spenders().len() as i64).into()),
         ("log_likelihood", Cell::Modelled(models.gamma_gamma_log_likelihood(models.gamma_gamma))),
     ]);
-    Expected { grain: &["model"], rows: vec![bgnbd, gamma_gamma] }
+    let [mbgnbd, pareto_nbd] = models.others(run).map(|other| other.row(&columns));
+    Expected { grain: &["model"], rows: vec![bgnbd, mbgnbd, pareto_nbd, gamma_gamma] }
 }
 
 /// A step away from the fitted parameters, in any one of them, makes the data less likely.
 pub fn assert_maxima(run: &Run) {
     let models = Models::new(run);
+    for other in models.others(run) {
+        other.assert_maximum(run.name);
+    }
     for step in [-1e-3, 1e-3] {
         for index in if models.same_dropout.is_some() { 0..0 } else { 0..4 } {
             let mut moved = models.bgnbd;
@@ -242,7 +268,7 @@ fn hypergeometric(a: f64, b: f64, c: f64, z: f64) -> f64 {
 }
 
 /// The logarithm of the gamma function of a positive number.
-fn ln_gamma(x: f64) -> f64 {
+pub fn ln_gamma(x: f64) -> f64 {
     let (mut x, mut product) = (x, 1.0);
     while x < 15.0 {
         product *= x;

@@ -23,11 +23,11 @@ pub struct Outcome<'a> {
     pub validity: Validity,
     pub is_converted: bool,
     is_duplicate: bool,
-    is_matured: bool,
+    pub is_matured: bool,
 }
 
 impl Outcome<'_> {
-    fn is_valid(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         self.validity == Validity::Valid
     }
 }

@@ -4,5 +4,6 @@ mod bad_input;
 mod builder;
 mod cases;
 mod everywhere;
+mod feeds;
 mod random_business;
 mod values;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -11,8 +12,13 @@ use super::known::Known;
 
 const AS_OF: &str = "2025-12-31";
 
-/// A made-up business's raw files, in `demo/raw`.
-fn business() -> TempDir {
+/// A made-up business's raw files, in `demo/raw`, made once.
+fn business() -> &'static TempDir {
+    static BUSINESS: OnceLock<TempDir> = OnceLock::new();
+    BUSINESS.get_or_init(make)
+}
+
+fn make() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_lifecycle"))
         .current_dir(folder.path())
@@ -32,8 +38,7 @@ fn texts(project: &Project, sql: &str) -> Vec<String> {
 
 /// The stages are those of the seed wherever stages are published, and they count what they say.
 fn assert_stages(name: &'static str, stages: &[&str], counted: &[(&str, &str)]) {
-    let business = business();
-    let project = Project::in_folder(name, business.path());
+    let project = Project::in_folder(name, business().path());
     let mut known = Known::of(name);
     known.says(&project.run(AS_OF), "as of 2025-12-31: release 1");
 

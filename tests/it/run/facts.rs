@@ -11,7 +11,7 @@ use super::Shop;
 fn business() -> &'static (Shop, DemoSummary) {
     static BUSINESS: OnceLock<(Shop, DemoSummary)> = OnceLock::new();
     BUSINESS.get_or_init(|| {
-        let shop = Shop::empty();
+        let shop = Shop::whole();
         let settings = DemoSettings { customers: 700, days: 560, ..DemoSettings::new(shop.root()) };
         let summary = generate(&settings, &mut |_| {}).unwrap();
         shop.night(summary.last_day).expect(0);

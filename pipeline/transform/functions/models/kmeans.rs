@@ -28,7 +28,7 @@ const MOST_STARTS: usize = 100;
 const MAX_ITERATIONS: usize = 1000;
 /// Bounds skip a distance only if they say so with this relative margin, which covers their rounding errors.
 const MARGIN: f64 = 1.0 - 1e-9;
-const SEED: u64 = 20_07;
+const SEED: u64 = 2007;
 
 /// Moves and stretches each feature so that its mean is 0 and its standard deviation 1.
 #[derive(Debug, Clone, PartialEq)]

@@ -172,9 +172,11 @@ impl Design {
                 }
             }
         }
+        for (slope, parameter) in gradient.iter_mut().zip(point).skip(1) {
+            *slope -= ridge * parameter;
+            value -= 0.5 * ridge * parameter * parameter;
+        }
         for place in 1..size {
-            value -= 0.5 * ridge * point[place] * point[place];
-            gradient[place] -= ridge * point[place];
             hessian[place * size + place] -= ridge;
             for other in 0..place {
                 hessian[other * size + place] = hessian[place * size + other];

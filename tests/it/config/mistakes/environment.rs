@@ -81,7 +81,7 @@ pub fn mistakes() -> Vec<Mistake> {
             "churn_window_days: 60",
             "clv_model: pareto",
             (11, 14),
-            "`clv_model` is `pareto`, expected `bgnbd`, `mbgnbd` or `pareto_nbd`",
+            "`clv_model` is `pareto`, expected one of `bgnbd`, `mbgnbd`, `pareto_nbd`",
         ),
         replace(
             LOCAL,

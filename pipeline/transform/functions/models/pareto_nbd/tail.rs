@@ -45,7 +45,7 @@ const LONGEST: f64 = 2.5;
 const STEEPEST: f64 = 15.0;
 /// What is left once the integrand has fallen by so many powers of e is nothing.
 const NEGLIGIBLE: f64 = 42.0;
-const MOST_PIECES: usize = 64;
+const MOST_PIECES: usize = 512;
 
 /// Returns the rule for a piece of this length, over which the integrand falls so much.
 fn rule(length: f64, fall: f64) -> &'static [(f64, f64)] {
