@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::Parameters;
 use super::facts::{Facts, Staged};
 use super::moments::date;
+use super::touches;
 
 pub type Rows = Vec<Map<String, Json>>;
 
@@ -67,6 +68,15 @@ parameters:
   low_share: 0.25
 ";
 
+/// A tenth of the orders, of all times but the first weeks.
+const ORDERS: &str = "\
+select order_id, customer_id, min(ordered_at) as at
+from staging.order_lines
+where customer_id is not null and order_id like '%7'
+group by order_id, customer_id
+having sum(net_amount) > 0 and min(ordered_at) > timestamp '2024-01-01'
+order by order_id";
+
 /// Another demo business than the usual one: a wider search for differences, by hand.
 const SEED: &str = "LIFECYCLE_INDEPENDENT_SEED";
 
@@ -84,11 +94,18 @@ fn make() -> (TempDir, Vec<Run>) {
         folder.path(),
         &["demo", "--dir", "shop", "--customers", "700", "--days", "800", "--seed", &seed, "--quiet"],
     );
+    let latest = query(&project, "local", "select max(as_of) as as_of from ops.runs where status = 'succeeded'");
+    let latest = date(&latest[0]["as_of"]).unwrap();
+    touches::add(
+        &project,
+        &query(&project, "local", ORDERS),
+        &query(&project, "local", "select * from staging.content"),
+    );
+    lifecycle(&project, &["run", "nightly", "--as-of", &latest.to_string(), "--quiet"]);
     std::fs::write(project.join("config/earlier.yaml"), EARLIER).unwrap();
     lifecycle(&project, &["run", "nightly", "--env", "earlier", "--as-of", "2025-07-06", "--quiet"]);
-    let latest = query(&project, "local", "select max(as_of) as as_of from ops.runs where status = 'succeeded'");
     let latest = Parameters {
-        as_of: date(&latest[0]["as_of"]).unwrap(),
+        as_of: latest,
         churn_window_days: 90,
         churn_spend_drop: 100,
         default_margin_rate: 1000,

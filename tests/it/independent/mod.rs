@@ -34,6 +34,7 @@ mod seconds;
 mod seeds;
 mod segments;
 mod stages;
+mod touches;
 mod value;
 
 use std::collections::BTreeSet;
