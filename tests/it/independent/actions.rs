@@ -6,19 +6,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value as Json};
 
 use super::compare::{Cell, Expected, Row};
-use super::facts::{Buyer, Facts};
+use super::facts::{Buyer, Facts, Interaction};
 use super::load::Run;
-use super::moments::{date, day_of, days_between, in_window, moment, plus, text, whole};
+use super::moments::{date, day_of, days_between, in_window, plus, text};
 
 type Published = BTreeMap<String, Map<String, Json>>;
-
-struct Contact {
-    at: DateTime<Utc>,
-    kind: Option<String>,
-    is_outbound: bool,
-    is_later: bool,
-    is_complaint: bool,
-}
 
 /// What an action waits for: its day, the reason, and whether it falls due again.
 struct Trigger {
@@ -40,11 +32,10 @@ struct Person<'a> {
     facts: &'a Facts,
     id: &'a str,
     buyer: Option<&'a Buyer>,
-    contacts: &'a [Contact],
+    contacts: &'a [&'a Interaction],
     value: Option<&'a Map<String, Json>>,
     lead: Option<&'a Map<String, Json>>,
     next: Option<&'a Map<String, Json>>,
-    names: &'a BTreeMap<String, String>,
 }
 
 impl Person<'_> {
@@ -64,7 +55,7 @@ impl Person<'_> {
         self.value.is_some_and(|value| value["value_tier"] == "vip")
     }
 
-    fn last(&self, is_chosen: impl Fn(&Contact) -> bool) -> Option<DateTime<Utc>> {
+    fn last(&self, is_chosen: impl Fn(&Interaction) -> bool) -> Option<DateTime<Utc>> {
         self.contacts.iter().filter(|contact| is_chosen(contact)).map(|contact| contact.at).max()
     }
 
@@ -105,7 +96,7 @@ impl Person<'_> {
                 let (last, next) = (self.buyer?.last(), self.next?);
                 let name = |column: &str| {
                     let product = text(next, column).unwrap();
-                    self.names.get(&product).cloned().unwrap_or(product)
+                    self.facts.product_names.get(&product).cloned().unwrap_or(product)
                 };
                 let reason =
                     format!("last bought {}; {} goes with {}", self.ago(last), name("product_id"), name("because_of"));
@@ -116,7 +107,7 @@ impl Person<'_> {
                 Some(once(day, format!("complained {}, not contacted since", self.ago(day))))
             }
             "contact_later_due" => {
-                let day = self.unanswered(self.last(|contact| contact.is_later))?;
+                let day = self.unanswered(self.last(|contact| contact.response.as_deref() == Some("later")))?;
                 Some(standing(day, format!("answered later {}, not contacted since", self.ago(day))))
             }
             "hot_lead" => {
@@ -173,25 +164,28 @@ struct Rule {
     cooldown: i64,
 }
 
-fn rules(run: &Run) -> Vec<Rule> {
-    let days = |row: &Map<String, Json>, column: &str| whole(row, column).unwrap();
-    let mut rules: Vec<Rule> = run
-        .rows("select * from seeds.actions")
+fn rules(facts: &Facts) -> Vec<Rule> {
+    let parameters = &facts.parameters;
+    let mut rules: Vec<Rule> = facts
+        .actions
         .iter()
-        .map(|row| Rule {
-            action: text(row, "action").unwrap(),
-            priority: days(row, "priority"),
-            kind: text(row, "kind_when_done").unwrap(),
-            after: days(row, "due_after_days"),
-            open: days(row, "expires_after_days"),
-            cooldown: days(row, "cooldown_days"),
+        .map(|(action, line)| {
+            let (after, open) = match action.as_str() {
+                "second_purchase_window" => {
+                    (parameters.second_purchase_from, parameters.second_purchase_to - parameters.second_purchase_from)
+                }
+                _ => (line.due_after_days, line.expires_after_days.unwrap()),
+            };
+            Rule {
+                action: action.clone(),
+                priority: line.priority,
+                kind: line.kind_when_done.clone(),
+                after,
+                open,
+                cooldown: line.cooldown_days.unwrap(),
+            }
         })
         .collect();
-    for rule in rules.iter_mut().filter(|rule| rule.action == "second_purchase_window") {
-        let parameters = &run.facts.parameters;
-        rule.after = parameters.second_purchase_from;
-        rule.open = parameters.second_purchase_to - parameters.second_purchase_from;
-    }
     rules.sort_by(|one, other| (one.priority, &one.action).cmp(&(other.priority, &other.action)));
     rules
 }
@@ -200,26 +194,10 @@ fn published(run: &Run, sql: &str) -> Published {
     run.rows(sql).into_iter().map(|row| (text(&row, "customer_id").unwrap(), row)).collect()
 }
 
-fn contacts(run: &Run) -> BTreeMap<String, Vec<Contact>> {
-    let complaints: Vec<String> = run
-        .rows("select kind from seeds.interaction_kinds where is_complaint")
-        .iter()
-        .map(|row| text(row, "kind").unwrap())
-        .collect();
-    let mut contacts: BTreeMap<String, Vec<Contact>> = BTreeMap::new();
-    for row in run.rows("select * from staging.interactions where customer_id is not null") {
-        let at = moment(&row, "occurred_at").unwrap();
-        if day_of(at) > run.facts.as_of() {
-            continue;
-        }
-        let kind = text(&row, "kind");
-        contacts.entry(run.facts.identities.resolve(&text(&row, "customer_id").unwrap())).or_default().push(Contact {
-            at,
-            is_outbound: row["direction"] == "outbound",
-            is_later: row["response"] == "later",
-            is_complaint: kind.as_ref().is_some_and(|kind| complaints.contains(kind)),
-            kind,
-        });
+fn contacts(facts: &Facts) -> BTreeMap<&str, Vec<&Interaction>> {
+    let mut contacts: BTreeMap<&str, Vec<&Interaction>> = BTreeMap::new();
+    for fact in &facts.interactions {
+        contacts.entry(&fact.customer).or_default().push(fact);
     }
     contacts
 }
@@ -227,16 +205,11 @@ fn contacts(run: &Run) -> BTreeMap<String, Vec<Contact>> {
 pub fn next_best_actions(run: &Run) -> Expected {
     let facts = &run.facts;
     let as_of = facts.as_of();
-    let (rules, contacts) = (rules(run), contacts(run));
+    let (rules, contacts) = (rules(facts), contacts(facts));
     let values = published(run, "select customer_id, value_tier, clv from marts.customer_value");
     let leads = published(run, "select * from marts.lead_scores");
     let nexts = published(run, "select * from marts.next_product where rank = 1");
     let channels = published(run, "select * from marts.channel_preference");
-    let names: BTreeMap<String, String> = run
-        .rows("select product_id, name from staging.products where name is not null")
-        .iter()
-        .map(|row| (text(row, "product_id").unwrap(), text(row, "name").unwrap()))
-        .collect();
     let rates: BTreeMap<String, Option<f64>> = run
         .rows("select grade, conversion_rate from marts.lead_score_bands")
         .iter()
@@ -250,11 +223,10 @@ pub fn next_best_actions(run: &Run) -> Expected {
             facts,
             id,
             buyer: facts.buyers.get(id),
-            contacts: contacts.get(id).map_or(&[][..], Vec::as_slice),
+            contacts: contacts.get(id.as_str()).map_or(&[][..], Vec::as_slice),
             value: values.get(id),
             lead: leads.get(id),
             next: nexts.get(id),
-            names: &names,
         };
         let expected = match (person.value, person.lead) {
             (Some(value), _) => value["clv"].as_f64(),

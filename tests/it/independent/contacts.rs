@@ -14,14 +14,12 @@ pub struct Interaction {
     pub customer: String,
     pub at: DateTime<Utc>,
     pub day: NaiveDate,
-    pub direction: Option<String>,
     pub is_inbound: bool,
     pub is_outbound: bool,
     /// '(none)' without one.
     pub channel: String,
     pub campaign: Option<String>,
     pub content: Option<String>,
-    pub product: Option<String>,
     /// positive, negative, none or later.
     pub response: Option<String>,
     pub is_positive: bool,
@@ -59,7 +57,6 @@ pub struct Survey {
 pub struct Membership {
     pub customer: String,
     pub campaign: String,
-    pub at: DateTime<Utc>,
     pub day: NaiveDate,
     pub is_treatment: bool,
     /// A treated member's share of the campaign's cost; 0 for control.
@@ -82,7 +79,6 @@ impl Campaign {
 }
 
 pub struct Content {
-    pub name: Option<String>,
     pub content_type: Option<String>,
     pub buying_stage: Option<String>,
 }
@@ -107,13 +103,11 @@ pub fn interactions(
             customer: identities.resolve(&customer),
             at,
             day: day_of(at),
-            direction: text(row, "direction"),
             is_inbound: row["direction"] == "inbound",
             is_outbound: row["direction"] == "outbound",
             channel: text(row, "channel").unwrap_or_else(|| "(none)".to_owned()),
             campaign: text(row, "campaign_id"),
             content: text(row, "content_id"),
-            product: text(row, "product_id"),
             response: text(row, "response"),
             is_positive: row["response"] == "positive",
             is_negative: row["response"] == "negative",
@@ -181,11 +175,7 @@ pub fn campaigns(rows: &Rows) -> BTreeMap<String, Campaign> {
 
 pub fn content(rows: &Rows) -> BTreeMap<String, Content> {
     let content = rows.iter().filter_map(|row| {
-        let content = Content {
-            name: text(row, "name"),
-            content_type: text(row, "content_type"),
-            buying_stage: text(row, "buying_stage"),
-        };
+        let content = Content { content_type: text(row, "content_type"), buying_stage: text(row, "buying_stage") };
         Some((text(row, "content_id")?, content))
     });
     content.collect()
@@ -227,7 +217,7 @@ pub fn memberships(
     let shares = members.into_iter().map(|((campaign, customer), (at, _, is_treatment))| {
         let cost = campaigns.get(&campaign).and_then(|campaign| campaign.cost).filter(|_| is_treatment);
         let cost = cost.map_or(0, |cost| rounded(cost, treated[&campaign]));
-        Membership { customer, campaign, at, day: day_of(at), is_treatment, cost }
+        Membership { customer, campaign, day: day_of(at), is_treatment, cost }
     });
     shares.collect()
 }

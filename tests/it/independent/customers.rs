@@ -80,6 +80,23 @@ pub struct Profile {
     is_without_date: bool,
 }
 
+impl Profile {
+    /// One of the groups that a profile names.
+    pub fn attribute(&self, column: &str) -> Option<&String> {
+        let value = match column {
+            "gender" => &self.gender,
+            "income_band" => &self.income_band,
+            "occupation" => &self.occupation,
+            "persona" => &self.persona,
+            "country" => &self.country,
+            "region" => &self.region,
+            "city" => &self.city,
+            other => panic!("profiles have no {other}"),
+        };
+        value.as_ref()
+    }
+}
+
 /// The profiles of customers, of which the customer's own row wins, else the smallest id.
 pub fn profiles(rows: &Rows, identities: &Identities) -> BTreeMap<String, Profile> {
     let mut profiles: BTreeMap<String, Profile> = BTreeMap::new();

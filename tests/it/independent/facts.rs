@@ -9,10 +9,10 @@ pub use super::contacts::{Campaign, Content, Interaction, Membership, Referral, 
 use super::contacts::{campaigns, content, interactions, memberships, referrals, surveys};
 use super::customers::{Identities, Profile, known, known_from_start, profiles};
 use super::load::Rows;
-use super::moments::{cents, day_of, moment, text};
+use super::moments::{day_of, moment, text};
 pub use super::sales::{Buyer, Line, Order};
 use super::sales::{by_customer, lines, orders};
-pub use super::seeds::{Action, Kind, plain};
+pub use super::seeds::{Action, plain};
 use super::seeds::{actions, bands, churn_reasons, kinds, kpi_targets, pairs, rfm_segments, stages};
 
 /// The staged tables and the seeds as rows.
@@ -35,12 +35,6 @@ pub struct Staged {
     pub rfm_segments: Rows,
     pub actions: Rows,
     pub kpi_targets: Rows,
-}
-
-pub struct Product {
-    pub name: Option<String>,
-    pub category: Option<String>,
-    pub unit_price: Option<i64>,
 }
 
 /// Everything up to as_of, identities resolved.
@@ -68,10 +62,10 @@ pub struct Facts {
     /// The cost of referral campaigns that have begun.
     pub referral_campaign_cost: i64,
     pub content: BTreeMap<String, Content>,
-    pub products: BTreeMap<String, Product>,
+    /// The names of the products that have one.
+    pub product_names: BTreeMap<String, String>,
     /// Of the products that have one.
     pub categories: BTreeMap<String, String>,
-    pub kinds: BTreeMap<String, Kind>,
     pub actions: BTreeMap<String, Action>,
     /// By metric and stage.
     pub kpi_targets: BTreeMap<(String, String), f64>,
@@ -140,9 +134,8 @@ impl Facts {
                 .sum(),
             campaigns,
             content: content(&staged.content),
-            products: products(&staged.products),
+            product_names: pairs(&staged.products, "product_id", "name"),
             categories: pairs(&staged.products, "product_id", "category"),
-            kinds,
             actions: actions(&staged.actions),
             kpi_targets: kpi_targets(&staged.kpi_targets),
             churn_reasons: churn_reasons(&staged.churn_reasons),
@@ -184,13 +177,4 @@ impl Facts {
     pub fn margin_rate(&self) -> (i64, i64) {
         self.buyers.values().fold((0, 0), |sum, buyer| (sum.0 + buyer.margin, sum.1 + buyer.revenue))
     }
-}
-
-fn products(rows: &Rows) -> BTreeMap<String, Product> {
-    let products = rows.iter().filter_map(|row| {
-        let product =
-            Product { name: text(row, "name"), category: text(row, "category"), unit_price: cents(row, "unit_price") };
-        Some((text(row, "product_id")?, product))
-    });
-    products.collect()
 }

@@ -12,7 +12,7 @@ use super::leads::qualified;
 use super::load::Run;
 use super::matrix::advocacy;
 use super::models::Models;
-use super::moments::{ceiling, cents, date, day_of, days_between, in_window, plus, text};
+use super::moments::{ceiling, day_of, days_between, in_window, plus};
 use super::referrals::{first_engaged, outcomes};
 
 /// Stage, metric, unit, and whether more of it is better.
@@ -54,16 +54,11 @@ pub fn kpis(run: &Run) -> Expected {
     let models = Models::new(run);
     let clv: f64 = run.facts.buyers.values().map(|buyer| models.clv(buyer)).sum();
     now.insert("clv", Some(clv / run.facts.buyers.len() as f64));
-    let targets: BTreeMap<(String, String), Option<f64>> = run
-        .rows("select * from seeds.kpi_targets")
-        .iter()
-        .map(|row| ((text(row, "stage").unwrap(), text(row, "metric").unwrap()), row["target"].as_f64()))
-        .collect();
     let number = |value: Option<f64>| value.map_or(Cell::Null, Cell::Modelled);
     let rows = METRICS.iter().map(|(stage, metric, unit, is_higher_better)| {
         let value = now[metric];
         let value_before = before.get(metric).copied().flatten();
-        let target = targets.get(&((*stage).to_owned(), (*metric).to_owned())).copied().flatten();
+        let target = run.facts.kpi_targets.get(&((*metric).to_owned(), (*stage).to_owned())).copied();
         let is_reached = value.zip(target).zip(*is_higher_better);
         let is_reached = is_reached.map(|((value, target), up)| if up { value >= target } else { value <= target });
         Row::from([
@@ -142,15 +137,16 @@ fn lead_conversion(facts: &Facts, cut: NaiveDate) -> Option<f64> {
 /// What acquisition campaigns cost on the days of the period, day by day.
 fn acquisition_cost(run: &Run, cut: NaiveDate) -> f64 {
     let mut sum = 0.0;
-    for row in &run.rows("select * from staging.campaigns where objective = 'acquisition'") {
-        let (from, to) = (date(&row["started_on"]), date(&row["ended_on"]));
+    let campaigns = run.facts.campaigns.values();
+    for campaign in campaigns.filter(|campaign| campaign.objective.as_deref() == Some("acquisition")) {
+        let (from, to) = (campaign.started_on, campaign.ended_on);
         let Some(from) = from.or(to) else { continue };
         let to = to.unwrap_or(run.facts.as_of()).max(from);
         let days = days_between(from, to) + 1;
         let paid = (0..days)
             .filter(|day| in_window(plus(from, *day), cut, run.facts.parameters.kpi_period_days))
             .count() as f64;
-        sum += cents(row, "cost").unwrap_or(0) as f64 / 100.0 * paid / days as f64;
+        sum += campaign.cost.unwrap_or(0) as f64 / 100.0 * paid / days as f64;
     }
     sum
 }

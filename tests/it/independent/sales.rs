@@ -22,13 +22,11 @@ pub struct Line {
     pub quantity: i64,
     pub revenue: i64,
     pub margin: i64,
-    pub channel: Option<String>,
     pub campaign: Option<String>,
 }
 
 /// An order of a customer that counts.
 pub struct Order {
-    pub id: String,
     pub customer: String,
     pub at: DateTime<Utc>,
     pub day: NaiveDate,
@@ -104,7 +102,6 @@ pub fn lines(rows: &Rows, identities: &Identities, parameters: &Parameters) -> V
             quantity: scaled(row, "quantity", 1000.0).unwrap(),
             revenue,
             margin: cents(row, "margin").unwrap_or_else(|| rounded(revenue * parameters.default_margin_rate, 1000)),
-            channel: text(row, "channel"),
             campaign: text(row, "campaign_id"),
         }
     });
@@ -135,13 +132,12 @@ pub fn orders(lines: &[Line]) -> Vec<Order> {
     for line in lines {
         orders.entry(&line.order).or_default().push(line);
     }
-    let counted = orders.into_iter().filter(|(_, lines)| is_purchase(lines));
+    let counted = orders.into_values().filter(|lines| is_purchase(lines));
     counted
-        .map(|(id, mut lines)| {
+        .map(|mut lines| {
             lines.sort_by_key(|line| (line.at, line.line_no));
             let first = lines[0];
             Order {
-                id: id.to_owned(),
                 customer: first.customer.clone().unwrap(),
                 at: first.at,
                 day: first.day,

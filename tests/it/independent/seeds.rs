@@ -11,7 +11,6 @@ pub struct Kind {
     pub lead_points: f64,
     pub is_advocacy: bool,
     pub is_complaint: bool,
-    pub is_usage: bool,
     pub cost: i64,
 }
 
@@ -31,7 +30,6 @@ pub fn kinds(rows: &Rows) -> BTreeMap<String, Kind> {
             lead_points: row["lead_points"].as_f64().unwrap_or(0.0),
             is_advocacy: flag(row, "is_advocacy"),
             is_complaint: flag(row, "is_complaint"),
-            is_usage: flag(row, "is_usage"),
             cost: cents(row, "cost").unwrap_or(0),
         };
         (text(row, "kind").unwrap(), kind)
