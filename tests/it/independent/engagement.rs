@@ -33,20 +33,21 @@ impl Group {
 }
 
 /// Everyone known at a day, with their stage then and whether they bought since.
-fn audience(facts: &Facts) -> BTreeMap<&str, (Option<usize>, bool)> {
+fn audience(facts: &Facts) -> BTreeMap<&str, (usize, bool)> {
     let cut = plus(facts.as_of(), -facts.parameters.conversion_days);
     let known = reached(facts).into_iter().filter(|(id, _)| facts.is_known(id, cut));
     known
         .map(|(id, entries)| {
             let has_bought = facts.buyers.get(id).is_some_and(|buyer| buyer.bought(|day| day > cut));
-            (id, (place(&entries, cut), has_bought))
+            // Known is a suspect at least: one known without a date was it from the start.
+            (id, (place(&entries, cut).unwrap_or(0), has_bought))
         })
         .collect()
 }
 
 /// Rate of the exposed and of the unexposed, where both are in a stage.
-fn rates(audience: &BTreeMap<&str, (Option<usize>, bool)>, exposed: &BTreeSet<&str>) -> Option<(f64, f64)> {
-    let mut stages: BTreeMap<Option<usize>, (Group, Group)> = BTreeMap::new();
+fn rates(audience: &BTreeMap<&str, (usize, bool)>, exposed: &BTreeSet<&str>) -> Option<(f64, f64)> {
+    let mut stages: BTreeMap<usize, (Group, Group)> = BTreeMap::new();
     for (id, (stage, has_bought)) in audience {
         let groups = stages.entry(*stage).or_default();
         let group = if exposed.contains(id) { &mut groups.0 } else { &mut groups.1 };
