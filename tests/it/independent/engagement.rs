@@ -106,7 +106,8 @@ pub fn engagement_value(run: &Run) -> Expected {
             ("exposed", (exposed.len() as i64).into()),
             ("exposed_rate", rate(rates.map(|rates| rates.0))),
             ("unexposed_rate", rate(rates.map(|rates| rates.1))),
-            ("lift_points", rate(rates.map(|rates| rates.0 - rates.1))),
+            // Of two rates that are nearly the same few digits are left.
+            ("lift_points", rates.map_or(Cell::Null, |rates| Cell::Modelled(rates.0 - rates.1))),
             ("value", Cell::Money(value)),
             ("value_per_interaction", ratio(value, 100 * count)),
             ("cost", Cell::Money(cost)),

@@ -37,6 +37,9 @@ pub fn random_business(project: &Project, seed: u64) -> Tables {
         if random.random_range(0..10) > 0 {
             row.push_str(&format!(", customer_id: {}", customer(random)));
         }
+        if random.random_range(0..4) == 0 {
+            row.push_str(", campaign_id: k1");
+        }
         add("order_lines", row);
     }
     let kinds = ["visit", "complaint", "review", "share", "offer", "newsletter", "unlisted"];
