@@ -117,14 +117,17 @@ shares as (
                 else credited.time_decay
             end, 0
         ) as conversions,
-        coalesce(
-            case models.model
-                when 'first_touch' then credited.first_touch_revenue
-                when 'last_touch' then credited.last_touch_revenue
-                when 'linear' then credited.linear_revenue
-                when 'position_based' then credited.position_based_revenue
-                else credited.time_decay_revenue
-            end, 0
+        -- without the last digits: what is equal but for them, is equal
+        cast(
+            coalesce(
+                case models.model
+                    when 'first_touch' then credited.first_touch_revenue
+                    when 'last_touch' then credited.last_touch_revenue
+                    when 'linear' then credited.linear_revenue
+                    when 'position_based' then credited.position_based_revenue
+                    else credited.time_decay_revenue
+                end, 0
+            ) as decimal(38, 10)
         ) as revenue
     from keys
     cross join models

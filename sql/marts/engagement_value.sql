@@ -185,7 +185,8 @@ earned as (
     select
         kind,
         channel,
-        sum(value) as value
+        -- without the last digits: what is equal but for them, is equal
+        cast(sum(value) as decimal(38, 8)) as value
     from shared
     group by kind, channel
 ),

@@ -6,25 +6,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value as Json};
 
 use super::compare::{Cell, Expected, Row};
-use super::facts::{Buyer, Facts};
-use super::kpis::contactable;
+use super::facts::{Buyer, Facts, Interaction};
 use super::load::Run;
-use super::moments::{date, day_of, days_between, in_window, moment, plus, text, whole};
-
-const ACTIVE_DAYS: i64 = 90;
-const DORMANT_DAYS: i64 = 180;
-const LOST_DAYS: i64 = 365;
-const WINDOW: (i64, i64) = (30, 60);
+use super::moments::{date, day_of, days_between, in_window, plus, text};
 
 type Published = BTreeMap<String, Map<String, Json>>;
-
-struct Contact {
-    at: DateTime<Utc>,
-    kind: Option<String>,
-    is_outbound: bool,
-    is_later: bool,
-    is_complaint: bool,
-}
 
 /// What an action waits for: its day, the reason, and whether it falls due again.
 struct Trigger {
@@ -46,11 +32,10 @@ struct Person<'a> {
     facts: &'a Facts,
     id: &'a str,
     buyer: Option<&'a Buyer>,
-    contacts: &'a [Contact],
+    contacts: &'a [&'a Interaction],
     value: Option<&'a Map<String, Json>>,
     lead: Option<&'a Map<String, Json>>,
     next: Option<&'a Map<String, Json>>,
-    names: &'a BTreeMap<String, String>,
 }
 
 impl Person<'_> {
@@ -70,7 +55,7 @@ impl Person<'_> {
         self.value.is_some_and(|value| value["value_tier"] == "vip")
     }
 
-    fn last(&self, is_chosen: impl Fn(&Contact) -> bool) -> Option<DateTime<Utc>> {
+    fn last(&self, is_chosen: impl Fn(&Interaction) -> bool) -> Option<DateTime<Utc>> {
         self.contacts.iter().filter(|contact| is_chosen(contact)).map(|contact| contact.at).max()
     }
 
@@ -82,6 +67,7 @@ impl Person<'_> {
     }
 
     fn trigger(&self, action: &str) -> Option<Trigger> {
+        let parameters = &self.facts.parameters;
         match action {
             "second_purchase_window" => {
                 let buyer = self.buyer.filter(|buyer| buyer.purchases.len() == 1)?;
@@ -90,7 +76,7 @@ impl Person<'_> {
             "say_welcome_back" => {
                 let purchases = &self.buyer?.purchases;
                 let gaps = purchases.windows(2).map(|pair| (pair[1].0, days_between(pair[0].0, pair[1].0)));
-                let (day, gap) = gaps.filter(|(_, gap)| *gap >= DORMANT_DAYS).max()?;
+                let (day, gap) = gaps.filter(|(_, gap)| *gap >= parameters.dormant_days).max()?;
                 Some(once(day, format!("came back {} after a gap of {gap} days", self.ago(day))))
             }
             "thank_you" => {
@@ -101,27 +87,27 @@ impl Person<'_> {
             }
             "win_back" => {
                 let last = self.buyer?.last();
-                (DORMANT_DAYS..LOST_DAYS)
+                (parameters.dormant_days..parameters.lost_days)
                     .contains(&self.age(last))
-                    .then(|| standing(plus(last, DORMANT_DAYS), format!("last bought {}", self.ago(last))))
+                    .then(|| standing(plus(last, parameters.dormant_days), format!("last bought {}", self.ago(last))))
             }
             "ask_for_referral" => self.referral(),
             "cross_sell" => {
                 let (last, next) = (self.buyer?.last(), self.next?);
                 let name = |column: &str| {
                     let product = text(next, column).unwrap();
-                    self.names.get(&product).cloned().unwrap_or(product)
+                    self.facts.product_names.get(&product).cloned().unwrap_or(product)
                 };
                 let reason =
                     format!("last bought {}; {} goes with {}", self.ago(last), name("product_id"), name("because_of"));
-                (self.age(last) < ACTIVE_DAYS).then(|| standing(last, reason))
+                (self.age(last) < parameters.active_days).then(|| standing(last, reason))
             }
             "complaint_follow_up" => {
                 let day = self.unanswered(self.last(|contact| contact.is_complaint))?;
                 Some(once(day, format!("complained {}, not contacted since", self.ago(day))))
             }
             "contact_later_due" => {
-                let day = self.unanswered(self.last(|contact| contact.is_later))?;
+                let day = self.unanswered(self.last(|contact| contact.response.as_deref() == Some("later")))?;
                 Some(standing(day, format!("answered later {}, not contacted since", self.ago(day))))
             }
             "hot_lead" => {
@@ -131,7 +117,7 @@ impl Person<'_> {
                 Some(once(day, format!("lead of grade A, {signal} {}", self.ago(day))))
             }
             "unappreciated_risk" => {
-                let buyer = self.buyer.filter(|buyer| self.age(buyer.last()) < DORMANT_DAYS)?;
+                let buyer = self.buyer.filter(|buyer| self.age(buyer.last()) < parameters.dormant_days)?;
                 let contacted = self.last(|contact| contact.is_outbound).map(day_of);
                 let known = self.facts.known[self.id].map(day_of);
                 let silent = contacted.or(known).unwrap_or(buyer.first());
@@ -178,23 +164,28 @@ struct Rule {
     cooldown: i64,
 }
 
-fn rules(run: &Run) -> Vec<Rule> {
-    let days = |row: &Map<String, Json>, column: &str| whole(row, column).unwrap();
-    let mut rules: Vec<Rule> = run
-        .rows("select * from seeds.actions")
+fn rules(facts: &Facts) -> Vec<Rule> {
+    let parameters = &facts.parameters;
+    let mut rules: Vec<Rule> = facts
+        .actions
         .iter()
-        .map(|row| Rule {
-            action: text(row, "action").unwrap(),
-            priority: days(row, "priority"),
-            kind: text(row, "kind_when_done").unwrap(),
-            after: days(row, "due_after_days"),
-            open: days(row, "expires_after_days"),
-            cooldown: days(row, "cooldown_days"),
+        .map(|(action, line)| {
+            let (after, open) = match action.as_str() {
+                "second_purchase_window" => {
+                    (parameters.second_purchase_from, parameters.second_purchase_to - parameters.second_purchase_from)
+                }
+                _ => (line.due_after_days, line.expires_after_days.unwrap()),
+            };
+            Rule {
+                action: action.clone(),
+                priority: line.priority,
+                kind: line.kind_when_done.clone(),
+                after,
+                open,
+                cooldown: line.cooldown_days.unwrap(),
+            }
         })
         .collect();
-    for rule in rules.iter_mut().filter(|rule| rule.action == "second_purchase_window") {
-        (rule.after, rule.open) = (WINDOW.0, WINDOW.1 - WINDOW.0);
-    }
     rules.sort_by(|one, other| (one.priority, &one.action).cmp(&(other.priority, &other.action)));
     rules
 }
@@ -203,26 +194,10 @@ fn published(run: &Run, sql: &str) -> Published {
     run.rows(sql).into_iter().map(|row| (text(&row, "customer_id").unwrap(), row)).collect()
 }
 
-fn contacts(run: &Run) -> BTreeMap<String, Vec<Contact>> {
-    let complaints: Vec<String> = run
-        .rows("select kind from seeds.interaction_kinds where is_complaint")
-        .iter()
-        .map(|row| text(row, "kind").unwrap())
-        .collect();
-    let mut contacts: BTreeMap<String, Vec<Contact>> = BTreeMap::new();
-    for row in run.rows("select * from staging.interactions where customer_id is not null") {
-        let at = moment(&row, "occurred_at").unwrap();
-        if day_of(at) > run.facts.as_of() {
-            continue;
-        }
-        let kind = text(&row, "kind");
-        contacts.entry(run.facts.identities.resolve(&text(&row, "customer_id").unwrap())).or_default().push(Contact {
-            at,
-            is_outbound: row["direction"] == "outbound",
-            is_later: row["response"] == "later",
-            is_complaint: kind.as_ref().is_some_and(|kind| complaints.contains(kind)),
-            kind,
-        });
+fn contacts(facts: &Facts) -> BTreeMap<&str, Vec<&Interaction>> {
+    let mut contacts: BTreeMap<&str, Vec<&Interaction>> = BTreeMap::new();
+    for fact in &facts.interactions {
+        contacts.entry(&fact.customer).or_default().push(fact);
     }
     contacts
 }
@@ -230,16 +205,11 @@ fn contacts(run: &Run) -> BTreeMap<String, Vec<Contact>> {
 pub fn next_best_actions(run: &Run) -> Expected {
     let facts = &run.facts;
     let as_of = facts.as_of();
-    let (rules, contacts, contactable) = (rules(run), contacts(run), contactable(run));
+    let (rules, contacts) = (rules(facts), contacts(facts));
     let values = published(run, "select customer_id, value_tier, clv from marts.customer_value");
     let leads = published(run, "select * from marts.lead_scores");
     let nexts = published(run, "select * from marts.next_product where rank = 1");
     let channels = published(run, "select * from marts.channel_preference");
-    let names: BTreeMap<String, String> = run
-        .rows("select product_id, name from staging.products where name is not null")
-        .iter()
-        .map(|row| (text(row, "product_id").unwrap(), text(row, "name").unwrap()))
-        .collect();
     let rates: BTreeMap<String, Option<f64>> = run
         .rows("select grade, conversion_rate from marts.lead_score_bands")
         .iter()
@@ -248,16 +218,15 @@ pub fn next_best_actions(run: &Run) -> Expected {
     let known_values: Vec<f64> = values.values().filter_map(|value| value["clv"].as_f64()).collect();
     let mean = known_values.iter().sum::<f64>() / known_values.len() as f64;
     let mut rows = Vec::new();
-    for id in facts.known.keys().filter(|id| contactable.contains(*id)) {
+    for id in facts.known.keys().filter(|id| facts.is_contactable(id)) {
         let person = Person {
             facts,
             id,
             buyer: facts.buyers.get(id),
-            contacts: contacts.get(id).map_or(&[][..], Vec::as_slice),
+            contacts: contacts.get(id.as_str()).map_or(&[][..], Vec::as_slice),
             value: values.get(id),
             lead: leads.get(id),
             next: nexts.get(id),
-            names: &names,
         };
         let expected = match (person.value, person.lead) {
             (Some(value), _) => value["clv"].as_f64(),

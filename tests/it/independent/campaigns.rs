@@ -7,7 +7,7 @@ use lifecycle::transform::functions::models::intervals::{Interval, Proportion, S
 
 use super::compare::{Cell, Expected, Row, ratio};
 use super::load::Run;
-use super::moments::{cents, date, day_of, moment, plus, text};
+use super::moments::plus;
 
 /// What a campaign and a customer have had to do with each other.
 #[derive(Default)]
@@ -55,67 +55,35 @@ impl Group {
 /// By campaign: its name, objective, channel, cost, and its arms.
 pub fn campaign_performance(run: &Run) -> Expected {
     let facts = &run.facts;
-    let (as_of, conversion_days) = (facts.as_of(), facts.parameters.conversion_days);
-    let listed: BTreeMap<String, _> = run
-        .rows("select * from staging.campaigns")
-        .into_iter()
-        .map(|row| (text(&row, "campaign_id").unwrap(), row))
-        .collect();
-    let mut known: BTreeSet<String> = listed
-        .iter()
-        .filter(|(_, row)| date(&row["started_on"]).is_none_or(|day| day <= as_of))
-        .map(|(id, _)| id.clone())
-        .collect();
-
-    let mut contacts: BTreeMap<(String, String), Contact> = BTreeMap::new();
-    for row in run.rows("select * from staging.interactions where campaign_id is not null and customer_id is not null")
-    {
-        let at = moment(&row, "occurred_at").unwrap();
-        if day_of(at) > as_of {
+    let (as_of, days) = (facts.as_of(), facts.parameters.conversion_days);
+    let mut known: BTreeSet<&str> =
+        facts.campaigns.iter().filter(|(_, campaign)| campaign.has_begun(as_of)).map(|(id, _)| id.as_str()).collect();
+    let mut contacts: BTreeMap<(&str, &str), Contact> = BTreeMap::new();
+    for fact in &facts.interactions {
+        let Some(campaign) = &fact.campaign else { continue };
+        known.insert(campaign);
+        let answer = fact.response.clone().filter(|response| response != "none");
+        if !fact.is_outbound && answer.is_none() {
             continue;
         }
-        let campaign = text(&row, "campaign_id").unwrap();
-        known.insert(campaign.clone());
-        let answer = text(&row, "response").filter(|response| response != "none");
-        if row["direction"] != "outbound" && answer.is_none() {
-            continue;
-        }
-        let customer = facts.identities.resolve(&text(&row, "customer_id").unwrap());
-        let contact = contacts.entry((campaign, customer)).or_default();
-        contact.first = Some(contact.first.map_or(day_of(at), |first| first.min(day_of(at))));
+        let contact = contacts.entry((campaign, &fact.customer)).or_default();
+        contact.first = Some(contact.first.map_or(fact.day, |first| first.min(fact.day)));
         if let Some(answer) = answer {
-            let id = std::cmp::Reverse(text(&row, "interaction_id").unwrap());
-            contact.answer = contact.answer.take().max(Some((at, id, answer)));
+            let id = std::cmp::Reverse(fact.id.clone());
+            contact.answer = contact.answer.take().max(Some((fact.at, id, answer)));
         }
     }
 
-    // The earliest membership of each customer.
-    let mut targets: BTreeMap<(String, String), (DateTime<Utc>, String, bool)> = BTreeMap::new();
-    for row in run.rows("select * from staging.campaign_members") {
-        let at = moment(&row, "assigned_at").unwrap();
-        if day_of(at) > as_of {
-            continue;
-        }
-        let (campaign, id) = (text(&row, "campaign_id").unwrap(), text(&row, "customer_id").unwrap());
-        let member = (at, id.clone(), row["arm"] == "control");
-        let key = (campaign, facts.identities.resolve(&id));
-        let earliest = targets.remove(&key).map_or_else(|| member.clone(), |other| other.min(member.clone()));
-        targets.insert(key, earliest);
-    }
-    let with_members: BTreeSet<String> = targets.keys().map(|(campaign, _)| campaign.clone()).collect();
-    known.extend(with_members.iter().cloned());
-    let mut targeted: Vec<(&str, &str, NaiveDate, bool)> = targets
+    let with_members: BTreeSet<&str> = facts.memberships.iter().map(|member| member.campaign.as_str()).collect();
+    known.extend(&with_members);
+    let mut targeted: Vec<(&str, &str, NaiveDate, bool)> = facts
+        .memberships
         .iter()
-        .map(|((campaign, customer), (at, _, is_control))| {
-            (campaign.as_str(), customer.as_str(), day_of(*at), *is_control)
-        })
+        .map(|member| (member.campaign.as_str(), member.customer.as_str(), member.day, !member.is_treatment))
         .collect();
     let without = contacts.iter().filter(|((campaign, _), _)| !with_members.contains(campaign));
-    targeted.extend(
-        without.map(|((campaign, customer), contact)| {
-            (campaign.as_str(), customer.as_str(), contact.first.unwrap(), false)
-        }),
-    );
+    targeted
+        .extend(without.map(|((campaign, customer), contact)| (*campaign, *customer, contact.first.unwrap(), false)));
 
     let mut visits: BTreeMap<&str, BTreeSet<NaiveDate>> = BTreeMap::new();
     for interaction in facts.interactions.iter().filter(|interaction| interaction.is_inbound) {
@@ -127,8 +95,8 @@ pub fn campaign_performance(run: &Run) -> Expected {
         groups.entry((campaign, "all")).or_default();
     }
     for (campaign, customer, day, is_control) in targeted {
-        let is_within = |other: NaiveDate| other >= day && other <= plus(day, conversion_days);
-        let contact = contacts.get(&(campaign.to_owned(), customer.to_owned()));
+        let is_within = |other: NaiveDate| other >= day && other <= plus(day, days);
+        let contact = contacts.get(&(campaign, customer));
         let answer = contact.map(|contact| contact.answer.as_ref().map_or("none", |(_, _, answer)| answer));
         // Someone with returns alone is no buyer, but has revenue.
         let buyer = facts.buyers.get(customer);
@@ -149,20 +117,19 @@ pub fn campaign_performance(run: &Run) -> Expected {
     }
 
     let rows = groups.iter().map(|((campaign, arm), group)| {
-        let list = listed.get(*campaign);
-        let word = |column: &str| list.and_then(|row| text(row, column));
-        let cost = list.and_then(|row| cents(row, "cost")).unwrap_or(0);
+        let listed = facts.campaigns.get(*campaign);
+        let cost = listed.and_then(|listed| listed.cost).unwrap_or(0);
         let treated = &groups[&(*campaign, "treatment")];
         let control = groups.get(&(*campaign, "control")).filter(|_| *arm != "control");
         let mut row = Row::from([
             ("campaign_id", (*campaign).into()),
             ("arm", (*arm).into()),
-            ("name", word("name").into()),
-            ("objective", word("objective").into()),
-            ("channel", word("channel").into()),
+            ("name", listed.and_then(|listed| listed.name.clone()).into()),
+            ("objective", listed.and_then(|listed| listed.objective.clone()).into()),
+            ("channel", listed.and_then(|listed| listed.channel.clone()).into()),
             ("cost", Cell::Money(if *arm == "control" { 0 } else { cost })),
             ("roi", if *arm == "control" { Cell::Null } else { ratio(treated.margin - cost, cost) }),
-            ("is_complete", group.last.is_some_and(|last| plus(last, conversion_days) <= as_of).into()),
+            ("is_complete", group.last.is_some_and(|last| plus(last, days) <= as_of).into()),
         ]);
         row.extend(counts(group));
         row.extend(effects(treated, control, cost));

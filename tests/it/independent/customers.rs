@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::{Map, Value as Json};
 
 use super::load::Rows;
-use super::moments::{day_of, moment, text};
+use super::moments::{date, day_of, moment, text};
 
 /// A component with more ids is not merged.
 const LARGEST: usize = 50;
@@ -61,9 +62,39 @@ impl Identities {
 pub struct Profile {
     /// The id whose row it is.
     id: String,
+    pub birth_date: Option<NaiveDate>,
+    pub gender: Option<String>,
+    pub income_band: Option<String>,
+    pub occupation: Option<String>,
+    pub persona: Option<String>,
+    pub country: Option<String>,
+    pub region: Option<String>,
+    pub city: Option<String>,
+    pub latitude: Option<f64>,
+    pub longitude: Option<f64>,
     pub acquisition_source: Option<String>,
+    /// No if any row of the customer says so, else yes if any does.
+    pub is_contactable: Option<bool>,
+    /// The earliest.
     pub first_seen_at: Option<DateTime<Utc>>,
     is_without_date: bool,
+}
+
+impl Profile {
+    /// One of the groups that a profile names.
+    pub fn attribute(&self, column: &str) -> Option<&String> {
+        let value = match column {
+            "gender" => &self.gender,
+            "income_band" => &self.income_band,
+            "occupation" => &self.occupation,
+            "persona" => &self.persona,
+            "country" => &self.country,
+            "region" => &self.region,
+            "city" => &self.city,
+            other => panic!("profiles have no {other}"),
+        };
+        value.as_ref()
+    }
 }
 
 /// The profiles of customers, of which the customer's own row wins, else the smallest id.
@@ -75,15 +106,35 @@ pub fn profiles(rows: &Rows, identities: &Identities) -> BTreeMap<String, Profil
         let seen_at = moment(row, "first_seen_at");
         let is_better =
             profiles.get(&customer).is_none_or(|held| id == customer || (held.id != customer && id < held.id));
-        let profile = profiles.entry(customer).or_default();
-        if is_better {
-            profile.id = id;
-            profile.acquisition_source = text(row, "acquisition_source");
-        }
-        profile.first_seen_at = [profile.first_seen_at, seen_at].into_iter().flatten().min();
-        profile.is_without_date |= seen_at.is_none();
+        let held = profiles.entry(customer).or_default();
+        let consents = [held.is_contactable, row["is_contactable"].as_bool()];
+        let merged = Profile {
+            is_contactable: consents.into_iter().flatten().min(),
+            first_seen_at: [held.first_seen_at, seen_at].into_iter().flatten().min(),
+            is_without_date: held.is_without_date || seen_at.is_none(),
+            ..if is_better { profile(id, row) } else { std::mem::take(held) }
+        };
+        *held = merged;
     }
     profiles
+}
+
+fn profile(id: String, row: &Map<String, Json>) -> Profile {
+    Profile {
+        id,
+        birth_date: date(&row["birth_date"]),
+        gender: text(row, "gender"),
+        income_band: text(row, "income_band"),
+        occupation: text(row, "occupation"),
+        persona: text(row, "persona"),
+        country: text(row, "country"),
+        region: text(row, "region"),
+        city: text(row, "city"),
+        latitude: row["latitude"].as_f64(),
+        longitude: row["longitude"].as_f64(),
+        acquisition_source: text(row, "acquisition_source"),
+        ..Profile::default()
+    }
 }
 
 /// The customers with a profile or a link without a date.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::compare::{Cell, Expected, Row, ratio};
 use super::load::Run;
 use super::moments::{day_of, days_between, plus};
-use super::stages::{reached, stages};
+use super::stages::{place, reached, stages};
 
 const ALL: &str = "all";
 const NONE: &str = "(none)";
@@ -103,8 +103,7 @@ pub fn movements(run: &Run) -> Expected {
     let mut held: BTreeMap<usize, i64> = BTreeMap::new();
     for (id, entries) in reached(facts) {
         let is_known = facts.is_known(id, before);
-        let entered = entries.iter().rposition(|at| at.is_none_or(|at| day_of(at) <= before));
-        let from = entered.or(is_known.then_some(0));
+        let from = place(&entries, before).or(is_known.then_some(0));
         *moves.entry((from, entries.len() - 1)).or_default() += 1;
         if let Some(from) = from {
             *held.entry(from).or_default() += 1;

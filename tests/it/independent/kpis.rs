@@ -6,16 +6,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::churn::position;
 use super::compare::{Cell, Expected, Row};
-use super::facts::{Buyer, Facts, Line, members, memberships};
+use super::contacts::memberships;
+use super::facts::{Buyer, Facts, Line};
 use super::leads::qualified;
-use super::load::{Rows, Run};
+use super::load::Run;
 use super::matrix::advocacy;
 use super::models::Models;
-use super::moments::{ceiling, cents, date, day_of, days_between, in_window, plus, text};
+use super::moments::{ceiling, day_of, days_between, in_window, plus};
 use super::referrals::{first_engaged, outcomes};
-
-const PERIOD_DAYS: i64 = 30;
-const ATTRIBUTION_DAYS: i64 = 30;
 
 /// Stage, metric, unit, and whether more of it is better.
 const METRICS: [(&str, &str, &str, Option<bool>); 18] = [
@@ -52,20 +50,15 @@ fn count(items: impl Iterator) -> i64 {
 pub fn kpis(run: &Run) -> Expected {
     let as_of = run.facts.as_of();
     let mut now = measure(run, as_of);
-    let before = measure(run, plus(as_of, -PERIOD_DAYS));
+    let before = measure(run, plus(as_of, -run.facts.parameters.kpi_period_days));
     let models = Models::new(run);
     let clv: f64 = run.facts.buyers.values().map(|buyer| models.clv(buyer)).sum();
     now.insert("clv", Some(clv / run.facts.buyers.len() as f64));
-    let targets: BTreeMap<(String, String), Option<f64>> = run
-        .rows("select * from seeds.kpi_targets")
-        .iter()
-        .map(|row| ((text(row, "stage").unwrap(), text(row, "metric").unwrap()), row["target"].as_f64()))
-        .collect();
     let number = |value: Option<f64>| value.map_or(Cell::Null, Cell::Modelled);
     let rows = METRICS.iter().map(|(stage, metric, unit, is_higher_better)| {
         let value = now[metric];
         let value_before = before.get(metric).copied().flatten();
-        let target = targets.get(&((*stage).to_owned(), (*metric).to_owned())).copied().flatten();
+        let target = run.facts.kpi_targets.get(&((*metric).to_owned(), (*stage).to_owned())).copied();
         let is_reached = value.zip(target).zip(*is_higher_better);
         let is_reached = is_reached.map(|((value, target), up)| if up { value >= target } else { value <= target });
         Row::from([
@@ -85,9 +78,9 @@ pub fn kpis(run: &Run) -> Expected {
 
 fn measure(run: &Run, cut: NaiveDate) -> Measures {
     let facts = &run.facts;
-    let in_period = |day: NaiveDate| in_window(day, cut, PERIOD_DAYS);
+    let period = facts.parameters.kpi_period_days;
+    let in_period = |day: NaiveDate| in_window(day, cut, period);
     let known = || facts.known.keys().filter(|id| facts.is_known(id, cut));
-    let contactable = contactable(run);
     let new: Vec<&str> =
         facts.buyers.iter().filter(|(_, buyer)| in_period(buyer.first())).map(|(id, _)| id.as_str()).collect();
     let brought = outcomes(facts, cut)
@@ -96,7 +89,7 @@ fn measure(run: &Run, cut: NaiveDate) -> Measures {
         .count() as i64;
     let customers = new.len() as i64;
     let mut measures = Measures::from([
-        ("reach", Some(count(known().filter(|id| !facts.is_known(id, plus(cut, -PERIOD_DAYS)))) as f64)),
+        ("reach", Some(count(known().filter(|id| !facts.is_known(id, plus(cut, -period)))) as f64)),
         ("qualified_leads", Some(qualified(facts, cut) as f64)),
         ("lead_conversion_rate", lead_conversion(facts, cut)),
         ("new_customers", Some(customers as f64)),
@@ -108,7 +101,7 @@ fn measure(run: &Run, cut: NaiveDate) -> Measures {
         ("k_factor", k_factor(facts, cut)),
         ("return_on_engagement", return_on_engagement(run, cut)),
         ("vip_share_of_revenue", vip_share(run, cut)),
-        ("contactable_share", share(count(known().filter(|id| contactable.contains(*id))), count(known()))),
+        ("contactable_share", share(count(known().filter(|id| facts.is_contactable(id))), count(known()))),
     ]);
     let base: Vec<_> = facts
         .buyers
@@ -126,16 +119,6 @@ fn measure(run: &Run, cut: NaiveDate) -> Measures {
     measures
 }
 
-/// Customers of whom a profile says yes and none says no.
-pub fn contactable(run: &Run) -> BTreeSet<String> {
-    let profiles = run.rows("select customer_id, is_contactable from staging.customers");
-    let says = |answer: bool| -> BTreeSet<String> {
-        let rows = profiles.iter().filter(|row| row["is_contactable"].as_bool() == Some(answer));
-        rows.map(|row| run.facts.identities.resolve(&text(row, "customer_id").unwrap())).collect()
-    };
-    &says(true) - &says(false)
-}
-
 fn lead_conversion(facts: &Facts, cut: NaiveDate) -> Option<f64> {
     let days = facts.parameters.conversion_days;
     let (mut prospects, mut bought) = (0, 0);
@@ -143,7 +126,7 @@ fn lead_conversion(facts: &Facts, cut: NaiveDate) -> Option<f64> {
         let buyer = facts.buyers.get(id);
         let day = day_of(at);
         let by_purchase = buyer.is_some_and(|buyer| buyer.purchases[0].1 < at);
-        if in_window(day, plus(cut, -days), PERIOD_DAYS) && !by_purchase {
+        if in_window(day, plus(cut, -days), facts.parameters.kpi_period_days) && !by_purchase {
             prospects += 1;
             bought += i64::from(buyer.is_some_and(|buyer| buyer.first() <= plus(day, days)));
         }
@@ -154,13 +137,16 @@ fn lead_conversion(facts: &Facts, cut: NaiveDate) -> Option<f64> {
 /// What acquisition campaigns cost on the days of the period, day by day.
 fn acquisition_cost(run: &Run, cut: NaiveDate) -> f64 {
     let mut sum = 0.0;
-    for row in &run.rows("select * from staging.campaigns where objective = 'acquisition'") {
-        let (from, to) = (date(&row["started_on"]), date(&row["ended_on"]));
+    let campaigns = run.facts.campaigns.values();
+    for campaign in campaigns.filter(|campaign| campaign.objective.as_deref() == Some("acquisition")) {
+        let (from, to) = (campaign.started_on, campaign.ended_on);
         let Some(from) = from.or(to) else { continue };
         let to = to.unwrap_or(run.facts.as_of()).max(from);
         let days = days_between(from, to) + 1;
-        let paid = (0..days).filter(|day| in_window(plus(from, *day), cut, PERIOD_DAYS)).count() as f64;
-        sum += cents(row, "cost").unwrap_or(0) as f64 / 100.0 * paid / days as f64;
+        let paid = (0..days)
+            .filter(|day| in_window(plus(from, *day), cut, run.facts.parameters.kpi_period_days))
+            .count() as f64;
+        sum += campaign.cost.unwrap_or(0) as f64 / 100.0 * paid / days as f64;
     }
     sum
 }
@@ -210,14 +196,15 @@ fn return_on_engagement(run: &Run, cut: NaiveDate) -> Option<f64> {
         cost += fact.cost;
     }
     let mut value = 0;
-    for (id, lines) in orders(run) {
-        let counted: Vec<&Line> = lines.iter().filter(|line| line.day <= cut).collect();
+    for ((id, _), lines) in orders(facts) {
+        let counted: Vec<&Line> = lines.into_iter().filter(|line| line.day <= cut).collect();
         let Some(at) = counted.iter().map(|line| line.at).min() else { continue };
         let sum = |of: &dyn Fn(&Line) -> i64| counted.iter().map(|line| of(line)).sum::<i64>();
         let (revenue, quantity) = (sum(&|line| line.revenue), sum(&|line| line.quantity));
         let is_order = revenue > 0 || (revenue == 0 && quantity > 0);
-        let mut touches = moments.get(id.as_str()).into_iter().flatten();
-        let is_touched = touches.any(|(moment, day)| *moment <= at && in_window(*day, day_of(at), ATTRIBUTION_DAYS));
+        let mut touches = moments.get(id).into_iter().flatten();
+        let is_touched = touches
+            .any(|(moment, day)| *moment <= at && in_window(*day, day_of(at), facts.parameters.attribution_days));
         if is_order && is_touched {
             value += sum(&|line| line.margin);
         }
@@ -226,26 +213,21 @@ fn return_on_engagement(run: &Run, cut: NaiveDate) -> Option<f64> {
 }
 
 /// Lines by customer and order, of those who never made a purchase too.
-fn orders(run: &Run) -> Vec<(String, Vec<Line>)> {
-    let mut orders: BTreeMap<(String, String), Vec<Line>> = BTreeMap::new();
-    for (id, lines) in super::facts::lines(
-        &run.rows("select * from staging.order_lines where customer_id is not null"),
-        &run.facts.identities,
-        &run.facts.parameters,
-    ) {
-        for line in lines {
-            orders.entry((id.clone(), line.order.clone())).or_default().push(line);
+fn orders(facts: &Facts) -> BTreeMap<(&str, &str), Vec<&Line>> {
+    let mut orders: BTreeMap<(&str, &str), Vec<&Line>> = BTreeMap::new();
+    for line in &facts.lines {
+        if let Some(customer) = &line.customer {
+            orders.entry((customer, &line.order)).or_default().push(line);
         }
     }
-    orders.into_iter().map(|((id, _), lines)| (id, lines)).collect()
+    orders
 }
 
 fn vip_share(run: &Run, cut: NaiveDate) -> Option<f64> {
     let facts = &run.facts;
-    let campaigns: Rows = run.rows("select * from staging.campaigns");
-    let drawn = members(&run.rows("select * from staging.campaign_members"), &facts.identities, cut);
+    let drawn = run.rows("select * from staging.campaign_members");
     let mut costs: BTreeMap<String, i64> = BTreeMap::new();
-    for membership in memberships(drawn, &campaigns) {
+    for membership in memberships(&drawn, &facts.campaigns, &facts.identities, cut) {
         *costs.entry(membership.customer).or_default() += membership.cost;
     }
     for fact in facts.interactions.iter().filter(|fact| fact.day <= cut) {

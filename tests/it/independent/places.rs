@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::assert_same;
 use super::compare::{Cell, Expected, Row, ratio};
 use super::load::Run;
-use super::moments::{day_of, in_window, moment, month_after, plus, text};
+use super::moments::{in_window, month_after, plus};
 use super::segments::{Customer, customers};
 
 fn mean(numbers: &[f64]) -> Cell {
@@ -29,8 +29,8 @@ fn geography(run: &Run) -> Expected {
     let rows = places.into_iter().map(|((level, [country, region, city]), group)| {
         let count = |is: fn(&&&Customer) -> bool| group.iter().filter(is).count() as i64;
         let degrees = |customer: &Customer| {
-            let row = customer.profile.as_ref()?;
-            Some((row["latitude"].as_f64()?, row["longitude"].as_f64()?))
+            let profile = customer.profile?;
+            Some((profile.latitude?, profile.longitude?))
         };
         let (latitudes, longitudes): (Vec<f64>, Vec<f64>) =
             group.iter().filter_map(|customer| degrees(customer)).unzip();
@@ -71,32 +71,19 @@ fn satisfaction(run: &Run) -> Expected {
     let facts = &run.facts;
     let (as_of, days) = (facts.as_of(), facts.parameters.churn_window_days);
     let mut moods: BTreeMap<(NaiveDate, String), Mood> = BTreeMap::new();
-    for row in run.rows("select * from staging.surveys") {
-        let (Some(_), Some(score)) = (text(&row, "customer_id"), row["score"].as_f64()) else { continue };
-        let day = day_of(moment(&row, "responded_at").unwrap());
-        if day > as_of {
-            continue;
-        }
-        for touchpoint in [text(&row, "touchpoint").unwrap_or_else(|| "(none)".to_owned()), "all".to_owned()] {
-            let kind = row["kind"].as_str().unwrap();
-            if kind != "exit" {
-                let mood = moods.entry((month_after(day, 0), touchpoint)).or_default();
-                if kind == "nps" { &mut mood.nps } else { &mut mood.csat }.push(score);
-            }
+    for survey in &facts.surveys {
+        let Some(score) = survey.score.filter(|_| survey.kind != "exit") else { continue };
+        for touchpoint in [survey.touchpoint.as_deref().unwrap_or("(none)"), "all"] {
+            let mood = moods.entry((month_after(survey.day, 0), touchpoint.to_owned())).or_default();
+            if survey.kind == "nps" { &mut mood.nps } else { &mut mood.csat }.push(score);
         }
     }
-    let sql = "select i.* from staging.interactions as i inner join seeds.interaction_kinds as k on i.kind = k.kind \
-               where k.is_complaint";
-    for row in run.rows(sql) {
-        let Some(id) = text(&row, "customer_id") else { continue };
-        let (customer, day) = (facts.identities.resolve(&id), day_of(moment(&row, "occurred_at").unwrap()));
-        if day > as_of {
-            continue;
-        }
-        let bought = |end| facts.buyers.get(&customer).is_some_and(|b| b.bought(|on| in_window(on, end, days)));
+    for complaint in facts.interactions.iter().filter(|fact| fact.is_complaint) {
+        let (customer, day) = (&complaint.customer, complaint.day);
+        let bought = |end| facts.buyers.get(customer).is_some_and(|b| b.bought(|on| in_window(on, end, days)));
         let is_judged = plus(day, days) <= as_of && bought(day);
-        for touchpoint in [text(&row, "channel").unwrap_or_else(|| "(none)".to_owned()), "all".to_owned()] {
-            let mood = moods.entry((month_after(day, 0), touchpoint)).or_default();
+        for touchpoint in [complaint.channel.as_str(), "all"] {
+            let mood = moods.entry((month_after(day, 0), touchpoint.to_owned())).or_default();
             mood.complaints += 1;
             mood.complaining.insert(customer.clone());
             if is_judged {

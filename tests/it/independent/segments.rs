@@ -9,9 +9,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value as Json};
 
 use super::compare::{Cell, Expected, Row, ratio};
+use super::customers::Profile;
 use super::facts::Buyer;
 use super::load::Run;
-use super::moments::{date, days_between, in_window, months_between, plus, text, whole};
+use super::moments::{days_between, in_window, months_between, plus, text, whole};
 use super::{assert_same, runs};
 
 const FEATURES: [(&str, &str, &str, &str); 5] = [
@@ -31,7 +32,7 @@ type JsonRow = Map<String, Json>;
 
 /// A customer with what is known of them.
 pub struct Customer<'a> {
-    pub profile: Option<JsonRow>,
+    pub profile: Option<&'a Profile>,
     pub buyer: Option<&'a Buyer>,
     pub clv: f64,
     pub bought_before: bool,
@@ -43,7 +44,7 @@ pub struct Customer<'a> {
 
 impl Customer<'_> {
     pub fn attribute(&self, column: &str) -> Option<String> {
-        self.profile.as_ref().and_then(|row| text(row, column))
+        self.profile.and_then(|profile| profile.attribute(column)).cloned()
     }
 
     pub fn revenue(&self) -> i64 {
@@ -69,7 +70,7 @@ pub fn customers(run: &Run) -> BTreeMap<String, Customer<'_>> {
         let bought =
             |end| buyer.is_some_and(|b| b.bought(|day| in_window(day, end, facts.parameters.churn_window_days)));
         let customer = Customer {
-            profile: None,
+            profile: facts.profiles.get(id),
             buyer,
             clv: buyer.map_or(0.0, |_| value[id]["clv"].as_f64().unwrap()),
             bought_before: bought(plus(facts.as_of(), -facts.parameters.churn_window_days)),
@@ -79,15 +80,6 @@ pub fn customers(run: &Run) -> BTreeMap<String, Customer<'_>> {
             nps: None,
         };
         customers.insert(id.clone(), customer);
-    }
-    for row in run.rows("select * from staging.customers") {
-        let id = text(&row, "customer_id").unwrap();
-        let Some(customer) = customers.get_mut(&facts.identities.resolve(&id)) else { continue };
-        let held = customer.profile.as_ref().map(|row| text(row, "customer_id").unwrap());
-        let own = facts.identities.resolve(&id);
-        if held.is_none_or(|held| id == own || (held != own && id < held)) {
-            customer.profile = Some(row);
-        }
     }
     for contact in facts.interactions.iter().filter(|interaction| interaction.is_outbound) {
         let customer = customers.get_mut(&contact.customer).unwrap();
@@ -105,12 +97,10 @@ pub fn customers(run: &Run) -> BTreeMap<String, Customer<'_>> {
     customers
 }
 
-fn age_band(birth: Option<NaiveDate>, as_of: NaiveDate, bands: &[JsonRow]) -> Option<String> {
+fn age_band(birth: Option<NaiveDate>, as_of: NaiveDate, bands: &[(String, i64, Option<i64>)]) -> Option<String> {
     let years = months_between(birth.filter(|birth| *birth <= as_of)?, as_of) / 12;
-    let fits = |band: &&JsonRow| {
-        whole(band, "from_years").unwrap() <= years && whole(band, "to_years").is_none_or(|end| years < end)
-    };
-    bands.iter().find(fits).and_then(|band| text(band, "band"))
+    let band = bands.iter().find(|(_, from, to)| *from <= years && to.is_none_or(|to| years < to));
+    band.map(|(band, _, _)| band.clone())
 }
 
 /// The groups of each customer, in the order of the columns.
@@ -118,10 +108,9 @@ fn groups(run: &Run) -> BTreeMap<String, Vec<(&'static str, Option<String>)>> {
     let value = by_customer(run, "customer_value");
     let stages = by_customer(run, "lifecycle_stages");
     let labels = labels(run);
-    let bands = run.rows("select * from seeds.age_bands order by from_years");
     let group = |(id, customer): (&String, &Customer)| {
-        let birth = customer.profile.as_ref().and_then(|row| date(&row["birth_date"]));
-        let mut groups = vec![("age_band", age_band(birth, run.facts.as_of(), &bands))];
+        let birth = customer.profile.and_then(|profile| profile.birth_date);
+        let mut groups = vec![("age_band", age_band(birth, run.facts.as_of(), &run.facts.age_bands))];
         for column in ["gender", "income_band", "occupation", "persona", "country", "region"] {
             groups.push((column, customer.attribute(column)));
         }
@@ -245,7 +234,8 @@ fn profiles(run: &Run) -> Expected {
         std::array::from_fn(|at| ids.iter().map(|id| features[*id][at]).sum::<f64>() / ids.len() as f64)
     };
     let centres: BTreeMap<i64, [f64; 5]> = members.iter().map(|(label, ids)| (*label, centre(ids))).collect();
-    assert_eq!(centres.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4, 5], "{}", run.name);
+    let clusters = 1..=run.facts.parameters.clusters;
+    assert!(centres.keys().copied().eq(clusters), "{}: {:?}", run.name, centres.keys());
     assert!(centres.values().is_sorted_by(|one, other| one[0] >= other[0]), "{}: clusters out of order", run.name);
     let within: BTreeMap<i64, f64> = members
         .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::compare::{Cell, Expected, Row};
 use super::facts::Facts;
@@ -10,9 +10,6 @@ use super::load::Run;
 use super::matrix::advocacy;
 use super::moments::{day_of, days_between};
 use super::referrals::first_engaged;
-
-/// The days after which someone has dropped out.
-const LOST_DAYS: i64 = 365;
 
 /// The moments at which a customer reached suspect, prospect and so on; none in the first place: known from the start.
 pub type Entries = Vec<Option<DateTime<Utc>>>;
@@ -38,6 +35,11 @@ pub fn reached(facts: &Facts) -> BTreeMap<&str, Entries> {
     reached
 }
 
+/// The place of the stage that a customer had reached by the end of a day.
+pub fn place(entries: &Entries, cut: NaiveDate) -> Option<usize> {
+    entries.iter().rposition(|at| at.is_none_or(|at| day_of(at) <= cut))
+}
+
 pub fn entries(run: &Run) -> Expected {
     let facts = &run.facts;
     let mut rows = Vec::new();
@@ -57,7 +59,7 @@ pub fn entries(run: &Run) -> Expected {
 
 pub fn stages(run: &Run) -> Expected {
     let facts = &run.facts;
-    let as_of = facts.as_of();
+    let (as_of, parameters) = (facts.as_of(), &facts.parameters);
     let mut seen: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
     let engaged = facts.interactions.iter().filter(|fact| fact.is_inbound || fact.is_positive);
     let engaged = engaged.map(|fact| (fact.customer.as_str(), fact.at));
@@ -72,9 +74,9 @@ pub fn stages(run: &Run) -> Expected {
         let seen_at = seen.get(id).copied();
         let since = |at: DateTime<Utc>| days_between(day_of(at), as_of);
         let activity = facts.buyers.get(id).map(|buyer| match days_between(buyer.last(), as_of) {
-            ..90 => "active",
-            90..180 => "at_risk",
-            180..LOST_DAYS => "dormant",
+            days if days < parameters.active_days => "active",
+            days if days < parameters.dormant_days => "at_risk",
+            days if days < parameters.lost_days => "dormant",
             _ => "lost",
         });
         let reach = suspect.zip(entered).map(|(from, to)| days_between(day_of(from), day_of(to)));
@@ -87,7 +89,7 @@ pub fn stages(run: &Run) -> Expected {
             ("days_to_reach", reach.into()),
             ("activity", activity.map_or(Cell::Null, Cell::from)),
             ("last_seen_at", seen_at.into()),
-            ("is_dropped_out", seen_at.or(suspect).is_none_or(|at| since(at) >= LOST_DAYS).into()),
+            ("is_dropped_out", seen_at.or(suspect).is_none_or(|at| since(at) >= parameters.lost_days).into()),
         ])
     });
     Expected { grain: &["customer_id"], rows: rows.collect() }
