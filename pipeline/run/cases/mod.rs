@@ -128,14 +128,15 @@ fn compare(builder: &ModelBuilder<'_>, case: &Case, table: &[RecordBatch]) -> Re
     for count in counts.into_iter().flatten().filter(|count| *count != found.len() as u64) {
         differences.push(format!("{} rows, expected {count}", found.len()));
     }
-    differences.extend(missing_rows(&found, expected));
+    let grain = builder.project().models.get(&case.model).map(|model| model.grain.as_slice()).unwrap_or_default();
+    differences.extend(missing_rows(&found, expected, grain));
     Ok(differences)
 }
 
 type Cells = BTreeMap<String, Cell>;
 
 /// Each expected row takes one of the rows that fit it; those with the most columns choose first.
-fn missing_rows(found: &[Cells], mut expected: Vec<Cells>) -> Vec<String> {
+fn missing_rows(found: &[Cells], mut expected: Vec<Cells>, grain: &[String]) -> Vec<String> {
     expected.sort_by_key(|row| std::cmp::Reverse(row.len()));
     let mut left: Vec<&Cells> = found.iter().collect();
     let mut missing = Vec::new();
@@ -150,7 +151,19 @@ fn missing_rows(found: &[Cells], mut expected: Vec<Cells>) -> Vec<String> {
             None => missing.push(row),
         }
     }
-    missing.iter().map(|row| described(row, &left)).collect()
+    missing.iter().map(|row| differing(row, &left, grain).unwrap_or_else(|| described(row, &left))).collect()
+}
+
+/// In what the row with the same key differs; `None` where the expected row names no whole key, or nothing has it.
+fn differing(missing: &Cells, left: &[&Cells], grain: &[String]) -> Option<String> {
+    let key: Vec<(&String, &Cell)> = grain.iter().map(|name| missing.get_key_value(name)).collect::<Option<_>>()?;
+    let row = left.iter().find(|row| key.iter().all(|(name, cell)| row.get(*name) == Some(*cell)))?;
+    let words = key.iter().map(|(name, cell)| format!("{name}={}", cell.text())).collect::<Vec<_>>().join(" ");
+    let differences = missing.iter().filter_map(|(name, cell)| {
+        let found = row.get(name).filter(|found| !found.is_close(cell))?;
+        Some(format!("{name} is {}, expected {}", found.text(), cell.text()))
+    });
+    Some(format!("row {words}: {}", differences.collect::<Vec<_>>().join(", ")))
 }
 
 /// A missing row, and the rows left that are nearest to it.

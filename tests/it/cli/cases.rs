@@ -70,6 +70,12 @@ cases:
       staging.orders: [{order_no: a1}, {order_no: null}]
     expect:
       - {letter: a, orders: 2}
+  - name: another key
+    as_of: 2026-01-31
+    given:
+      staging.orders: [{order_no: a1}]
+    expect:
+      - {letter: b, orders: 1}
   - name: too few rows
     as_of: 2026-01-31
     given:
@@ -84,14 +90,16 @@ cases:
         tests/sql/marts.order_counts.yaml:3
         check order_counts.letter.not_null: 1 bad rows: letter null
         2 rows, expected 1
-        no row letter=a orders=2
-          is letter=a orders=1
-          is letter=null orders=1
-    failed  marts.order_counts: too few rows
+        row letter=a: orders is 1, expected 2
+    failed  marts.order_counts: another key
         tests/sql/marts.order_counts.yaml:9
+        no row letter=b orders=1
+          is letter=a orders=1
+    failed  marts.order_counts: too few rows
+        tests/sql/marts.order_counts.yaml:15
         1 rows, expected 3
     ----- stderr
-    error: 2 of 2 cases failed
+    error: 3 of 3 cases failed
     ");
 }
 

@@ -26,6 +26,8 @@ struct Project {
     datasets: PathBuf,
     /// Holds the tables and the state.
     warehouse: TempDir,
+    /// What is run; empty: every mart.
+    marts: &'static [&'static str],
 }
 
 impl Project {
@@ -36,7 +38,12 @@ impl Project {
     }
 
     fn in_folder(name: &'static str, datasets: &Path) -> Self {
-        Self { name, datasets: datasets.to_owned(), warehouse: tempfile::tempdir().unwrap() }
+        Self { name, datasets: datasets.to_owned(), warehouse: tempfile::tempdir().unwrap(), marts: &[] }
+    }
+
+    /// Runs these marts and what they need, not all of them: those that something is known about.
+    fn only(self, marts: &'static [&'static str]) -> Self {
+        Self { marts, ..self }
     }
 
     fn command(&self, arguments: &[&str]) -> Output {
@@ -64,7 +71,15 @@ impl Project {
 
     /// Runs the job and returns what it says.
     fn run(&self, as_of: &str) -> String {
-        self.succeed(&["run", "nightly", "--as-of", as_of]).1
+        self.run_with(as_of, &[])
+    }
+
+    /// Runs the job with more options.
+    fn run_with(&self, as_of: &str, options: &[&str]) -> String {
+        let selected = self.marts.iter().flat_map(|mart| ["-s", *mart]);
+        let arguments: Vec<&str> =
+            ["run", "nightly", "--as-of", as_of].into_iter().chain(selected).chain(options.iter().copied()).collect();
+        self.succeed(&arguments).1
     }
 
     /// The rows of a query.

@@ -1,9 +1,9 @@
 //! Stages are the user's: four and seven of them, by an edited seed and `stage_entries.sql`, nothing else.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use lifecycle::demo::{DemoSettings, generate};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,14 +20,8 @@ fn business() -> &'static TempDir {
 
 fn make() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_lifecycle"))
-        .current_dir(folder.path())
-        .args(["demo", "--dir", "demo", "--customers", "400", "--days", "500", "--quiet"])
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let settings = DemoSettings { customers: 400, days: 500, ..DemoSettings::new(folder.path().join("demo")) };
+    generate(&settings, &mut |_| {}).unwrap();
     folder
 }
 
