@@ -207,3 +207,57 @@ fn every_action_is_proposed() {
     }
     assert_eq!(planted.len(), 9, "all but cross_sell, which depends on what the others buy");
 }
+
+/// Every table that answers a question of the design, by name.
+const TABLES: [&str; 37] = [
+    "attribution",
+    "campaign_performance",
+    "channel_preference",
+    "channel_responses",
+    "churn",
+    "churn_summary",
+    "cluster_profiles",
+    "clv_model",
+    "cohort_retention",
+    "content_performance",
+    "customer_matrix",
+    "customer_matrix_cells",
+    "customer_matrix_moves",
+    "customer_value",
+    "engagement_value",
+    "geography",
+    "kpis",
+    "lead_score_bands",
+    "lead_scores",
+    "lifecycle_stages",
+    "next_best_actions",
+    "next_product",
+    "product_affinity",
+    "propensities",
+    "propensity_models",
+    "reactivation",
+    "reactivation_results",
+    "referral_goal",
+    "referral_roi",
+    "revenue_concentration",
+    "satisfaction",
+    "second_purchase",
+    "segment_performance",
+    "segments",
+    "stage_entries",
+    "stage_funnel",
+    "stage_movements",
+];
+
+#[test]
+fn every_question_has_a_table_with_rows_and_a_description() {
+    let listed = business().0.lifecycle(&["tables", "-o", "json"]).expect(0).stdout;
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).unwrap();
+    for table in TABLES {
+        let name = format!("marts.{table}");
+        let row = listed.iter().find(|row| row["table"] == name.as_str());
+        let row = row.unwrap_or_else(|| panic!("{name} is not listed"));
+        assert!(row["rows"].as_u64().is_some_and(|rows| rows > 0), "{name} is empty");
+        assert!(row["description"].as_str().is_some_and(|words| words.len() > 20), "{row}");
+    }
+}
