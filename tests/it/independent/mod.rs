@@ -143,6 +143,13 @@ fn the_facts_have_every_case_that_matters() {
         assert!(facts.identities.merged > 10, "{}: {} merged ids", run.name, facts.identities.merged);
         let lines = || facts.buyers.values().flat_map(|buyer| &buyer.lines);
         assert!(lines().any(|line| line.quantity < 0), "{}: no returns", run.name);
+        let spenders: BTreeSet<&String> = facts.lines.iter().filter_map(|line| line.customer.as_ref()).collect();
+        let returns_alone = |id: &String| spenders.contains(id) && !facts.buyers.contains_key(id);
+        assert!(
+            facts.memberships.iter().any(|member| returns_alone(&member.customer)),
+            "{}: no member of a campaign has returns alone",
+            run.name
+        );
         assert_all(run, &churn::churn(run), "category", &["account", "product", "spend", "none"]);
         assert_all(run, &churn::churn(run), "reason_source", &["stated", "inferred", "unknown"]);
         assert_all(run, &matrix::customer_matrix(run), "direction", &["up", "down", "aged", "same", "new"]);
