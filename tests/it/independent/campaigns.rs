@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use lifecycle::transform::functions::models::intervals::{Interval, Proportion, Sample, newcombe, welch};
 
 use super::compare::{Cell, Expected, Row, ratio};
+use super::facts::Line;
 use super::load::Run;
 use super::moments::plus;
 
@@ -89,6 +90,12 @@ pub fn campaign_performance(run: &Run) -> Expected {
     for interaction in facts.interactions.iter().filter(|interaction| interaction.is_inbound) {
         visits.entry(&interaction.customer).or_default().insert(interaction.day);
     }
+    let mut lines: BTreeMap<&str, Vec<&Line>> = BTreeMap::new();
+    for line in &facts.lines {
+        if let Some(customer) = &line.customer {
+            lines.entry(customer).or_default().push(line);
+        }
+    }
     let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
     for campaign in &known {
         groups.entry((campaign, "treatment")).or_default();
@@ -98,9 +105,10 @@ pub fn campaign_performance(run: &Run) -> Expected {
         let is_within = |other: NaiveDate| other >= day && other <= plus(day, days);
         let contact = contacts.get(&(campaign, customer));
         let answer = contact.map(|contact| contact.answer.as_ref().map_or("none", |(_, _, answer)| answer));
-        // Someone with returns alone is no buyer, but has revenue.
         let buyer = facts.buyers.get(customer);
-        let (revenue, margin) = buyer.map_or((0, 0), |buyer| buyer.money(is_within));
+        // Someone with returns alone is no buyer, but has revenue.
+        let spent = lines.get(customer).into_iter().flatten().filter(|line| is_within(line.day));
+        let (revenue, margin) = spent.fold((0, 0), |sum, line| (sum.0 + line.revenue, sum.1 + line.margin));
         for arm in [if is_control { "control" } else { "treatment" }, "all"] {
             let group = groups.entry((campaign, arm)).or_default();
             group.targeted += 1;

@@ -44,6 +44,15 @@ group by order_id, customer_id
 having sum(net_amount) > 0 and min(ordered_at) > timestamp '2024-01-01'
 order by order_id";
 
+/// Half of the members of campaigns who never had a line.
+const MEMBERS: &str = "\
+select members.customer_id, min(members.assigned_at) as at
+from staging.campaign_members as members
+left join staging.order_lines as lines on members.customer_id = lines.customer_id
+where lines.customer_id is null and right(members.customer_id, 1) in ('1', '3', '4', '6', '8')
+group by members.customer_id
+order by members.customer_id";
+
 /// Another demo business than the usual one: a wider search for differences, by hand.
 const SEED: &str = "LIFECYCLE_INDEPENDENT_SEED";
 
@@ -68,6 +77,7 @@ fn make() -> (TempDir, Vec<Run>) {
         &query(&project, "local", ORDERS),
         &query(&project, "local", "select * from staging.content"),
     );
+    touches::add_lines(&project, &query(&project, "local", MEMBERS));
     lifecycle(&project, &["run", "nightly", "--as-of", &latest.to_string(), "--quiet"]);
     let earlier = earlier();
     std::fs::write(project.join("config/earlier.yaml"), environment(&earlier)).unwrap();

@@ -8,6 +8,7 @@
 
 mod actions;
 mod attribution;
+mod baskets;
 mod campaigns;
 mod channels;
 mod churn;
@@ -28,6 +29,7 @@ mod moments;
 mod places;
 mod propensities;
 mod purchase_models;
+mod reactivation;
 mod referrals;
 mod sales;
 mod seconds;
@@ -103,6 +105,13 @@ fn assert_all(run: &Run, expected: &Expected, column: &str, wanted: &[&str]) {
     assert!(missing.is_empty(), "{}: no {column} {missing:?}, only {found:?}: choose other demo data", run.name);
 }
 
+fn assert_both(run: &Run, expected: &Expected, column: &str) {
+    for flag in [false, true] {
+        let is_there = expected.rows.iter().any(|row| row[column] == Cell::Flag(flag));
+        assert!(is_there, "{}: {column} is never {flag}: choose other demo data", run.name);
+    }
+}
+
 #[test]
 fn the_comparison_reports_every_kind_of_difference() {
     let row = |id: &str, count: i64| compare::Row::from([("id", id.into()), ("count", count.into())]);
@@ -134,6 +143,13 @@ fn the_facts_have_every_case_that_matters() {
         assert!(facts.identities.merged > 10, "{}: {} merged ids", run.name, facts.identities.merged);
         let lines = || facts.buyers.values().flat_map(|buyer| &buyer.lines);
         assert!(lines().any(|line| line.quantity < 0), "{}: no returns", run.name);
+        let spenders: BTreeSet<&String> = facts.lines.iter().filter_map(|line| line.customer.as_ref()).collect();
+        let returns_alone = |id: &String| spenders.contains(id) && !facts.buyers.contains_key(id);
+        assert!(
+            facts.memberships.iter().any(|member| returns_alone(&member.customer)),
+            "{}: no member of a campaign has returns alone",
+            run.name
+        );
         assert_all(run, &churn::churn(run), "category", &["account", "product", "spend", "none"]);
         assert_all(run, &churn::churn(run), "reason_source", &["stated", "inferred", "unknown"]);
         assert_all(run, &matrix::customer_matrix(run), "direction", &["up", "down", "aged", "same", "new"]);
@@ -151,6 +167,14 @@ fn the_facts_have_every_case_that_matters() {
         let library = library::content_performance(run);
         assert_all(run, &library, "buying_stage", &["awareness", "research", "comparison", "purchase"]);
         assert_ne!(nulls(&library, "advance_rate"), library.rows.len(), "{}: nobody viewed", run.name);
+        assert_all(run, &baskets::product_affinity(run), "level", &["product", "category"]);
+        let dormant = reactivation::reactivation(run);
+        for column in ["is_contactable", "is_contacted", "has_responded"] {
+            assert_both(run, &dormant, column);
+        }
+        let reactivated = reactivation::results(run);
+        assert_all(run, &reactivated, "channel", &["(not contacted)", "email"]);
+        assert_both(run, &reactivated, "is_complete");
         let program = &referrals::roi(run).rows[0];
         for column in ["converted", "open", "duplicates", "excluded_self", "excluded_circle"] {
             assert_ne!(program[column], Cell::Integer(0), "{}: no {column}", run.name);
@@ -307,4 +331,29 @@ fn kpis_are_what_the_facts_say() {
 #[test]
 fn next_best_actions_are_what_the_facts_say() {
     assert_same("next_best_actions", actions::next_best_actions);
+}
+
+#[test]
+fn product_affinity_is_what_the_facts_say() {
+    assert_same("product_affinity", baskets::product_affinity);
+}
+
+#[test]
+fn next_product_is_what_the_facts_say() {
+    assert_same("next_product", baskets::next_product);
+}
+
+#[test]
+fn reactivation_is_what_the_facts_say() {
+    assert_same("reactivation", reactivation::reactivation);
+}
+
+#[test]
+fn reactivation_results_are_what_the_facts_say() {
+    assert_same("reactivation_results", reactivation::results);
+}
+
+#[test]
+fn revenue_concentration_is_what_the_facts_say() {
+    assert_same("revenue_concentration", value::concentration);
 }

@@ -1,4 +1,4 @@
-//! customer_value: what customers were worth, and what they are expected to be worth.
+//! customer_value: what customers were worth, and what they are expected to be worth; revenue_concentration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,4 +112,31 @@ pub fn customer_value(run: &Run) -> Expected {
         ])
     });
     Expected { grain: &["customer_id"], rows: rows.collect() }
+}
+
+/// The first are one larger where customers cannot be shared out evenly.
+fn tiles(count: i64) -> impl Iterator<Item = i64> {
+    (0..10).map(move |tile| count / 10 + i64::from(tile < count % 10)).filter(|size| *size > 0)
+}
+
+pub fn concentration(run: &Run) -> Expected {
+    let ranked: BTreeSet<(i64, &String)> = run.facts.buyers.iter().map(|(id, buyer)| (-buyer.revenue, id)).collect();
+    let revenues: Vec<i64> = ranked.into_iter().map(|(negated, _)| -negated).collect();
+    let total: i64 = revenues.iter().sum();
+    let fifth = ceiling(revenues.len() as i64, 5) as usize;
+    let top: i64 = revenues.iter().take(fifth).sum();
+    let mut rest = revenues.iter();
+    let mut cumulative = 0;
+    let rows = (1..).zip(tiles(revenues.len() as i64)).map(|(decile, size)| {
+        let revenue: i64 = rest.by_ref().take(size as usize).sum();
+        cumulative += revenue;
+        Row::from([
+            ("decile", Cell::Integer(decile)),
+            ("customers", size.into()),
+            ("revenue", Cell::Money(revenue)),
+            ("cumulative_share", ratio(cumulative, total)),
+            ("top_20_share", ratio(top, total)),
+        ])
+    });
+    Expected { grain: &["decile"], rows: rows.collect() }
 }
