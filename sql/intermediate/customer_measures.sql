@@ -42,7 +42,7 @@ interaction_counts as (
 newest_nps as (
     select
         customer_id,
-        last_value(score order by responded_at, survey_id) as nps_score
+        first_value(score order by responded_at desc, survey_id) as nps_score
     from survey_responses
     -- keeps out what is no number, too
     where kind = 'nps' and score between -1000000 and 1000000

@@ -197,6 +197,7 @@ customers as (
     select
         known_customers.customer_id,
         known_customers.known_on,
+        known_customers.is_known_from_start,
         purchases.* exclude (customer_id),
         contacts.* exclude (customer_id),
         scores.* exclude (customer_id)
@@ -213,8 +214,10 @@ counts as (
     select
         cuts.cut_on,
         customers.customer_id,
-        -- who is known from the start has no tenure that could be counted
-        coalesce(days_between(customers.known_on, cuts.cut_on), 0) as tenure,
+        -- who is known from the start has no tenure before the first fact
+        greatest(
+            coalesce(days_between(customers.known_on, cuts.cut_on), 0), 0
+        ) as tenure,
         customers.first_on,
         case cuts.place
             when 1 then customers.last_on_1
@@ -290,7 +293,7 @@ counts as (
         end as has_bought_after
     from customers
     cross join cuts
-    where customers.known_on <= cuts.cut_on or customers.known_on is null
+    where customers.known_on <= cuts.cut_on or customers.is_known_from_start
 ),
 
 final as (
