@@ -16,9 +16,6 @@ REFERENCE = re.compile(r"\b(?:from|join)\s+((?:staging|intermediate|marts|seeds)
 def parameters(root: Path) -> dict[str, str]:
     """The defaults of the parameters as literals."""
     schema = json.loads((root / "config/schemas/environment.schema.json").read_text())
-    found = schema
-    for key in ("$defs", "definitions"):
-        found = found.get(key, found)
     properties = _find(schema, "churn_window_days")
     return {name: _literal(facts) for name, facts in properties.items()}
 
