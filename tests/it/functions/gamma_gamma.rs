@@ -4,6 +4,7 @@ use lifecycle::transform::functions::models::gamma_gamma::{
     Kind, Likelihood, Parameters, Spender, expected_value, fit, fit_interior_from,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::datasets::cdnow;
 use super::{add_table, assert_near, error, numbers, session, text};
@@ -144,7 +145,7 @@ fn prices_that_differ_by_a_cent() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]
     fn derivatives_are_those_of_differences(

@@ -3,6 +3,7 @@
 use lifecycle::transform::functions::models::intervals::{Interval, Proportion, Sample, newcombe, wald, welch};
 use lifecycle::transform::functions::models::special::{NORMAL_975, t_quantile};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::{add_table, assert_near, error, numbers, session, text};
 
@@ -166,6 +167,8 @@ fn mirrored(interval: Interval) -> Interval {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
     #[test]
     fn proportions_hold_their_difference(n in 1..5000_u32, m in 1..5000_u32, a in 0.0..=1.0_f64, b in 0.0..=1.0_f64) {
         let proportion = |n: u32, share: f64| Proportion {

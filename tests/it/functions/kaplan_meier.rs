@@ -2,6 +2,7 @@
 
 use lifecycle::transform::functions::models::survival::kaplan_meier;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::{add_table, assert_near, error, numbers, rows, session, text};
 
@@ -120,6 +121,8 @@ async fn it_reads_decimals_and_integers() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
     #[test]
     fn survival_never_rises(observations in prop::collection::vec((0..50_u32, any::<bool>()), 1..200)) {
         let steps =

@@ -2,6 +2,7 @@
 
 use lifecycle::transform::functions::models::quantiles::{class, cuts};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::{add_table, assert_near, error, numbers, session, text};
 
@@ -104,6 +105,8 @@ async fn wrong_arguments_are_named() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
     #[test]
     fn classes_are_of_about_equal_size(
         values in prop::collection::btree_set(-10_000..10_000_i32, 1..300),

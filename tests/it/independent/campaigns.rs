@@ -9,8 +9,6 @@ use super::compare::{Cell, Expected, Row, ratio};
 use super::load::Run;
 use super::moments::{cents, date, day_of, moment, plus, text};
 
-const CONVERSION_DAYS: i64 = 90;
-
 /// What a campaign and a customer have had to do with each other.
 #[derive(Default)]
 struct Contact {
@@ -57,7 +55,7 @@ impl Group {
 /// By campaign: its name, objective, channel, cost, and its arms.
 pub fn campaign_performance(run: &Run) -> Expected {
     let facts = &run.facts;
-    let as_of = facts.as_of();
+    let (as_of, conversion_days) = (facts.as_of(), facts.parameters.conversion_days);
     let listed: BTreeMap<String, _> = run
         .rows("select * from staging.campaigns")
         .into_iter()
@@ -129,7 +127,7 @@ pub fn campaign_performance(run: &Run) -> Expected {
         groups.entry((campaign, "all")).or_default();
     }
     for (campaign, customer, day, is_control) in targeted {
-        let is_within = |other: NaiveDate| other >= day && other <= plus(day, CONVERSION_DAYS);
+        let is_within = |other: NaiveDate| other >= day && other <= plus(day, conversion_days);
         let contact = contacts.get(&(campaign.to_owned(), customer.to_owned()));
         let answer = contact.map(|contact| contact.answer.as_ref().map_or("none", |(_, _, answer)| answer));
         // Someone with returns alone is no buyer, but has revenue.
@@ -164,7 +162,7 @@ pub fn campaign_performance(run: &Run) -> Expected {
             ("channel", word("channel").into()),
             ("cost", Cell::Money(if *arm == "control" { 0 } else { cost })),
             ("roi", if *arm == "control" { Cell::Null } else { ratio(treated.margin - cost, cost) }),
-            ("is_complete", group.last.is_some_and(|last| plus(last, CONVERSION_DAYS) <= as_of).into()),
+            ("is_complete", group.last.is_some_and(|last| plus(last, conversion_days) <= as_of).into()),
         ]);
         row.extend(counts(group));
         row.extend(effects(treated, control, cost));

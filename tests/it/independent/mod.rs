@@ -6,8 +6,8 @@
 //! taken from the published tables; what follows from them is computed here. `LIFECYCLE_INDEPENDENT_SEED` makes another
 //! business than the usual one.
 
-mod campaigns;
 mod actions;
+mod campaigns;
 mod churn;
 mod cohorts;
 mod compare;
@@ -20,12 +20,12 @@ mod load;
 mod matrix;
 mod models;
 mod moments;
-mod purchase_models;
 mod places;
 mod propensities;
+mod purchase_models;
 mod referrals;
-mod segments;
 mod seconds;
+mod segments;
 mod stages;
 mod value;
 

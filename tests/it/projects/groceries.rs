@@ -59,8 +59,11 @@ fn pair(project: &Project, known: &mut Known, items: [&str; 2], baskets: [i64; 2
 /// All pairs, counted from the landed lines without what the models do to count fast.
 fn every_pair_is_counted_right(project: &Project, known: &mut Known) {
     let row = project.row(
-        "with items as (
-            select distinct _line as basket, unnest(string_to_array(items, ',')) as item from landed.baskets
+        "with written as (
+            select _line as basket, unnest(string_to_array(items, ',')) as item from landed.baskets
+        ),
+        items as (
+            select distinct basket, trim(item) as item from written
         ),
         pairs as (
             select ones.item as item_a, others.item as item_b, count(*) as baskets
