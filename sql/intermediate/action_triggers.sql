@@ -53,13 +53,18 @@ second_purchase_window as (
     where purchase_days = 1
 ),
 
+-- One window over all is many times faster than one per customer.
 purchases as (
     select
         customer_id,
         day,
-        lag(day) over (partition by customer_id order by day) as previous_on
+        case
+            when lag(customer_id) over in_order = customer_id
+                then lag(day) over in_order
+        end as previous_on
     from customer_days
     where is_purchase_day
+    window in_order as (order by customer_id, day)
 ),
 
 returns_after_gaps as (

@@ -7,15 +7,33 @@ orders as (
     select * from intermediate.orders
 ),
 
+-- One window over all is many times faster than one per customer: whose rows
+-- stand before tells a first and a second purchase day from later ones.
+days_in_order as (
+    select
+        customer_id,
+        day,
+        revenue,
+        purchased_at,
+        lag(customer_id) over in_order as one_before,
+        lag(customer_id, 2) over in_order as two_before
+    from customer_days
+    where is_purchase_day
+    window in_order as (order by customer_id, day)
+),
+
 purchase_days as (
     select
         customer_id,
         day,
         revenue,
         purchased_at,
-        row_number() over (partition by customer_id order by day) as number
-    from customer_days
-    where is_purchase_day
+        case
+            when two_before = customer_id then 3
+            when one_before = customer_id then 2
+            else 1
+        end as number
+    from days_in_order
 ),
 
 purchases as (

@@ -3,13 +3,18 @@ with customer_days as (
     select * from intermediate.customer_days
 ),
 
+-- One window over all is many times faster than one per customer.
 purchase_days as (
     select
         customer_id,
         day,
-        lead(day) over (partition by customer_id order by day) as next_day
+        case
+            when lead(customer_id) over in_order = customer_id
+                then lead(day) over in_order
+        end as next_day
     from customer_days
     where is_purchase_day
+    window in_order as (order by customer_id, day)
 ),
 
 -- After each purchase day: the days on which its customer is dormant, the day

@@ -16,7 +16,7 @@ identity_members as (
     select * from intermediate.identity_members
 ),
 
--- Days before the order's own: no moments needed, so they are added up first.
+-- Days before the order's own: no moments needed.
 earlier_days as (
     select
         customer_id,
@@ -24,9 +24,8 @@ earlier_days as (
         kind,
         channel,
         days_between(date '0001-01-01', day) / $attribution_days as span,
-        sum(interactions) as interactions
+        interactions
     from customer_interactions
-    group by customer_id, day, kind, channel
 ),
 
 -- A span of attribution_days has a number. A window covers days of two spans

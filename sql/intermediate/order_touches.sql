@@ -118,21 +118,33 @@ all_touches as (
             and counted_orders.order_id = noted_campaigns.order_id
 ),
 
+-- Numbers within each order. One window over all is many times faster than one
+-- per order: a number is the distance from the order's first touch.
+touches_in_order as (
+    select
+        *,
+        cast(row_number() over in_order as bigint) as place,
+        (lag(customer_id) over in_order is distinct from customer_id)
+        or (lag(order_id) over in_order is distinct from order_id) as is_first
+    from all_touches
+    window in_order as (
+        order by
+            customer_id, order_id, touched_at, interaction_id nulls last
+    )
+),
+
 numbered as (
     select
         customer_id,
         order_id,
-        cast(
-            row_number() over (
-                partition by customer_id, order_id
-                order by touched_at, interaction_id nulls last
-            ) as bigint
-        ) as touch_no,
+        place - max(case when is_first then place end) over (
+            order by place rows unbounded preceding
+        ) + 1 as touch_no,
         interaction_id,
         campaign_id,
         touched_at,
         days_before
-    from all_touches
+    from touches_in_order
 ),
 
 final as (

@@ -19,7 +19,15 @@ final as (
                 order by
                     product_affinity.confidence desc, offered.item_number
             ) as bigint
-        ) as place
+        ) as place,
+        cast(
+            row_number() over (
+                order by
+                    product_affinity.confidence desc,
+                    because.item_number,
+                    offered.item_number
+            ) as bigint
+        ) as place_of_all
     from product_affinity
     inner join items as because
         on

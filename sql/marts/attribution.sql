@@ -62,6 +62,20 @@ credits as (
         -- two years before the order all weights are 0: then they are equal
         cast(coalesce(decayed, 1.0 / touches) as decimal(19, 18)) as time_decay
     from touches
+    union all
+    -- a campaign that has begun and earns nothing is told too
+    select
+        campaign_id,
+        cast(0 as decimal(18, 2)) as revenue,
+        cast(0 as decimal(19, 18)) as first_touch,
+        cast(0 as decimal(19, 18)) as last_touch,
+        cast(0 as decimal(19, 18)) as linear,
+        cast(0 as decimal(19, 18)) as position_based,
+        cast(0 as decimal(19, 18)) as time_decay
+    from campaigns
+    where
+        campaign_id is not null
+        and (started_on is null or started_on <= $as_of)
 ),
 
 credited as (
@@ -81,17 +95,6 @@ credited as (
     group by campaign_id
 ),
 
--- A campaign that has begun and earns nothing is told too.
-keys as (
-    select campaign_id
-    from campaigns
-    where
-        campaign_id is not null
-        and (started_on is null or started_on <= $as_of)
-    union
-    select campaign_id from credited
-),
-
 models as (
     select 'first_touch' as model
     union all
@@ -106,32 +109,27 @@ models as (
 
 shares as (
     select
-        keys.campaign_id,
+        credited.campaign_id,
         models.model,
-        coalesce(
-            case models.model
-                when 'first_touch' then credited.first_touch
-                when 'last_touch' then credited.last_touch
-                when 'linear' then credited.linear
-                when 'position_based' then credited.position_based
-                else credited.time_decay
-            end, 0
-        ) as conversions,
+        case models.model
+            when 'first_touch' then credited.first_touch
+            when 'last_touch' then credited.last_touch
+            when 'linear' then credited.linear
+            when 'position_based' then credited.position_based
+            else credited.time_decay
+        end as conversions,
         -- without the last digits: what is equal but for them, is equal
         cast(
-            coalesce(
-                case models.model
-                    when 'first_touch' then credited.first_touch_revenue
-                    when 'last_touch' then credited.last_touch_revenue
-                    when 'linear' then credited.linear_revenue
-                    when 'position_based' then credited.position_based_revenue
-                    else credited.time_decay_revenue
-                end, 0
-            ) as decimal(38, 10)
+            case models.model
+                when 'first_touch' then credited.first_touch_revenue
+                when 'last_touch' then credited.last_touch_revenue
+                when 'linear' then credited.linear_revenue
+                when 'position_based' then credited.position_based_revenue
+                else credited.time_decay_revenue
+            end as decimal(38, 10)
         ) as revenue
-    from keys
+    from credited
     cross join models
-    left join credited on keys.campaign_id = credited.campaign_id
 ),
 
 total as (

@@ -29,20 +29,36 @@ contacts as (
 
 -- Channels that they were contacted in come first, by response; then those
 -- that they chose themselves. Nobody can be contacted by '(none)'.
+-- One window over all is many times faster than one per customer: whose rows
+-- stand before tells the first and the second from the others.
+channels_in_order as (
+    select
+        customer_id,
+        channel,
+        lag(customer_id) over in_order as one_before,
+        lag(customer_id, 2) over in_order as two_before
+    from channel_responses
+    where channel <> '(none)'
+    window in_order as (
+        order by
+            customer_id,
+            contacts > 0 desc,
+            case when contacts > 0 then response_rate end desc nulls last,
+            inbound desc,
+            channel
+    )
+),
+
 ranked as (
     select
         customer_id,
         channel,
-        row_number() over (
-            partition by customer_id
-            order by
-                contacts > 0 desc,
-                case when contacts > 0 then response_rate end desc nulls last,
-                inbound desc,
-                channel
-        ) as place
-    from channel_responses
-    where channel <> '(none)'
+        case
+            when two_before = customer_id then 3
+            when one_before = customer_id then 2
+            else 1
+        end as place
+    from channels_in_order
 ),
 
 preferred as (

@@ -8,6 +8,10 @@ customer_interactions as (
     select * from intermediate.customer_interactions
 ),
 
+complaint_days as (
+    select * from intermediate.complaint_days
+),
+
 survey_responses as (
     select * from intermediate.survey_responses
 ),
@@ -80,8 +84,7 @@ signs_of_anger as (
     select
         customer_id,
         max(day) as day
-    from customer_interactions
-    where is_complaint
+    from complaint_days
     group by customer_id
 ),
 

@@ -1,10 +1,6 @@
 -- What content does for the customer's way to a purchase.
-with content_views as (
-    select * from intermediate.content_views
-),
-
-identity_members as (
-    select * from intermediate.identity_members
+with views as (
+    select * from intermediate.customer_content_views
 ),
 
 content as (
@@ -40,26 +36,6 @@ library as (
         coalesce(content_type, '(none)') as content_type,
         coalesce(buying_stage, '(none)') as buying_stage
     from content
-),
-
-views as (
-    select
-        coalesce(identity_members.customer_id, content_views.customer_id)
-            as customer_id,
-        content_views.day,
-        coalesce(library.content_type, '(none)') as content_type,
-        coalesce(library.buying_stage, '(none)') as buying_stage,
-        sum(content_views.views) as views
-    from content_views
-    left join identity_members
-        on content_views.customer_id = identity_members.landed_id
-    left join library on content_views.content_id = library.content_id
-    where content_views.day <= $as_of
-    group by
-        coalesce(identity_members.customer_id, content_views.customer_id),
-        content_views.day,
-        coalesce(library.content_type, '(none)'),
-        coalesce(library.buying_stage, '(none)')
 ),
 
 purchases as (

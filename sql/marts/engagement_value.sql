@@ -154,31 +154,40 @@ touched_orders as (
     group by customer_id, order_id
 ),
 
+touched_margins as (
+    select
+        touched_orders.customer_id,
+        touched_orders.order_id,
+        touched_orders.touches,
+        orders.margin
+    from touched_orders
+    inner join orders
+        on
+            touched_orders.customer_id = orders.customer_id
+            and touched_orders.order_id = orders.order_id
+    where orders.is_order
+),
+
 -- Orders with as many touches share alike: their margins are added up first
 -- and divided once, in cents and not in doubles.
 shared as (
     select
         order_interactions.kind,
         order_interactions.channel,
-        touched_orders.touches,
+        touched_margins.touches,
         cast(
-            sum(orders.margin * order_interactions.interactions)
+            sum(touched_margins.margin * order_interactions.interactions)
             as decimal(38, 10)
-        ) / cast(touched_orders.touches as decimal(12, 0)) as value
+        ) / cast(touched_margins.touches as decimal(12, 0)) as value
     from order_interactions
-    inner join touched_orders
+    inner join touched_margins
         on
-            order_interactions.customer_id = touched_orders.customer_id
-            and order_interactions.order_id = touched_orders.order_id
-    inner join orders
-        on
-            order_interactions.customer_id = orders.customer_id
-            and order_interactions.order_id = orders.order_id
-    where orders.is_order
+            order_interactions.customer_id = touched_margins.customer_id
+            and order_interactions.order_id = touched_margins.order_id
     group by
         order_interactions.kind,
         order_interactions.channel,
-        touched_orders.touches
+        touched_margins.touches
 ),
 
 earned as (

@@ -134,9 +134,10 @@ final as (
         due.customer_id,
         due.action,
         due.priority,
-        row_number() over (
-            partition by due.customer_id order by due.priority, due.action
-        ) = 1 as is_best,
+        -- one window over all is many times faster than one per customer
+        lag(due.customer_id) over (
+            order by due.customer_id, due.priority, due.action
+        ) is distinct from due.customer_id as is_best,
         due.reason,
         channel_preference.preferred_channel as channel,
         case

@@ -4,8 +4,8 @@ with survey_responses as (
     select * from intermediate.survey_responses
 ),
 
-customer_interactions as (
-    select * from intermediate.customer_interactions
+complaint_days as (
+    select * from intermediate.complaint_days
 ),
 
 customer_days as (
@@ -14,22 +14,6 @@ customer_days as (
 
 known_customers as (
     select * from intermediate.known_customers
-),
-
-complaint_days as (
-    select
-        cast(date_trunc('month', day) as date) as month,
-        channel as touchpoint,
-        customer_id,
-        day,
-        sum(interactions) as complaints
-    from customer_interactions
-    where is_complaint
-    group by
-        cast(date_trunc('month', day) as date),
-        channel,
-        customer_id,
-        day
 ),
 
 -- A complaint can be judged once the window after it has passed. The day
@@ -62,8 +46,8 @@ judged as (
 
 complainants as (
     select
-        complaint_days.month,
-        complaint_days.touchpoint,
+        cast(date_trunc('month', complaint_days.day) as date) as month,
+        complaint_days.channel as touchpoint,
         complaint_days.customer_id,
         sum(complaint_days.complaints) as complaints,
         bool_or(judged.customer_id is not null) as is_judged,
@@ -74,8 +58,8 @@ complainants as (
             complaint_days.customer_id = judged.customer_id
             and complaint_days.day = judged.day
     group by
-        complaint_days.month,
-        complaint_days.touchpoint,
+        cast(date_trunc('month', complaint_days.day) as date),
+        complaint_days.channel,
         complaint_days.customer_id
 ),
 

@@ -77,54 +77,65 @@ counts as (
 ),
 
 sources as (
-    select acquisition_source
-    from counts
-    group by acquisition_source
+    select coalesce(customers.acquisition_source, '(none)') as source
+    from customers
+    inner join lifecycle_stages
+        on customers.customer_id = lifecycle_stages.customer_id
+    group by coalesce(customers.acquisition_source, '(none)')
     union
-    select 'all' as acquisition_source
+    select 'all' as source
 ),
 
 -- A funnel over all months has every stage, reached or not.
-rows_of_funnels as (
+counts_and_empty as (
+    select * from counts
+    union all
+    select
+        stages_in_order.stage_rank,
+        sources.source as acquisition_source,
+        'all' as entry_month,
+        0 as entered,
+        0 as advanced,
+        0 as dropped_out,
+        cast(null as double) as median_days_to_advance
+    from stages_in_order
+    cross join sources
+),
+
+funnels as (
     select
         stage_rank,
         acquisition_source,
-        entry_month
-    from counts
-    union
-    select
-        stages_in_order.stage_rank,
-        sources.acquisition_source,
-        'all' as entry_month
-    from stages_in_order
-    cross join sources
+        entry_month,
+        sum(entered) as entered,
+        sum(advanced) as advanced,
+        sum(dropped_out) as dropped_out,
+        max(median_days_to_advance) as median_days_to_advance
+    from counts_and_empty
+    group by stage_rank, acquisition_source, entry_month
 ),
 
 final as (
     select
         stages_in_order.stage,
         stages_in_order.stage_rank,
-        rows_of_funnels.acquisition_source,
-        rows_of_funnels.entry_month,
-        coalesce(counts.entered, 0) as entered,
-        coalesce(counts.advanced, 0) as advanced,
-        coalesce(counts.dropped_out, 0) as dropped_out,
-        coalesce(counts.entered - counts.advanced - counts.dropped_out, 0)
+        funnels.acquisition_source,
+        funnels.entry_month,
+        funnels.entered,
+        funnels.advanced,
+        funnels.dropped_out,
+        funnels.entered - funnels.advanced - funnels.dropped_out
             as still_in_stage,
         case
             when stages_in_order.next_rank is not null
-                then cast(counts.advanced as double) / counts.entered
+                then
+                    cast(funnels.advanced as double)
+                    / nullif(funnels.entered, 0)
         end as advance_rate,
-        counts.median_days_to_advance
-    from rows_of_funnels
+        funnels.median_days_to_advance
+    from funnels
     inner join stages_in_order
-        on rows_of_funnels.stage_rank = stages_in_order.stage_rank
-    left join counts
-        on
-            rows_of_funnels.stage_rank = counts.stage_rank
-            and rows_of_funnels.acquisition_source
-            = counts.acquisition_source
-            and rows_of_funnels.entry_month = counts.entry_month
+        on funnels.stage_rank = stages_in_order.stage_rank
 )
 
 select * from final
