@@ -20,7 +20,8 @@ measures as (
             sum(
                 cast(customer_measures.clv as decimal(38, 12))
             ) as double
-        ) as clv
+        ) as clv,
+        count(customer_measures.clv) as valued
     from segments
     inner join customer_measures
         on segments.customer_id = customer_measures.customer_id
@@ -129,7 +130,10 @@ final as (
         / nullif(cast(totals.revenue as double), 0.0) as revenue_share,
         cast(measures.revenue as double) / nullif(measures.customers, 0)
             as revenue_per_customer,
-        measures.clv / nullif(measures.customers, 0) as clv_per_customer,
+        -- a clv that is not known (where the mean value of a purchase is
+        -- infinite) is not 0
+        case when measures.valued = measures.customers then measures.clv end
+        / nullif(measures.customers, 0) as clv_per_customer,
         described.within_sum,
         1.0 - described.within_sum_of_all / nullif(described.total_sum, 0.0)
             as explained_share,

@@ -37,6 +37,7 @@ cities as (
         count(*) filter (where is_buyer) as buyers,
         sum(revenue) as revenue,
         sum(cast(clv as decimal(38, 12))) as clv,
+        count(clv) as valued,
         count(*) filter (where has_bought_before) as bought_before,
         count(*) filter (where is_churned_account) as churned_accounts,
         count(*) filter (where is_on_the_map) as located_customers,
@@ -65,6 +66,7 @@ levels as (
         sum(buyers) as buyers,
         sum(revenue) as revenue,
         sum(clv) as clv,
+        sum(valued) as valued,
         sum(bought_before) as bought_before,
         sum(churned_accounts) as churned_accounts,
         sum(located_customers) as located_customers,
@@ -82,6 +84,7 @@ levels as (
         sum(buyers) as buyers,
         sum(revenue) as revenue,
         sum(clv) as clv,
+        sum(valued) as valued,
         sum(bought_before) as bought_before,
         sum(churned_accounts) as churned_accounts,
         sum(located_customers) as located_customers,
@@ -100,7 +103,9 @@ final as (
         customers,
         buyers,
         cast(revenue as decimal(18, 2)) as revenue,
-        cast(clv as double) as clv,
+        -- a clv that is not known (where the mean value of a purchase is
+        -- infinite) is not 0
+        case when valued = buyers then cast(clv as double) end as clv,
         bought_before,
         churned_accounts,
         cast(churned_accounts as double) / nullif(bought_before, 0)

@@ -92,6 +92,7 @@ sums as (
         count(*) filter (where is_buyer) as buyers,
         cast(sum(revenue) as decimal(18, 2)) as revenue,
         cast(sum(cast(clv as decimal(38, 12))) as double) as clv,
+        count(clv) as valued,
         count(*) filter (where has_bought_before) as bought_before,
         count(*) filter (where is_churned_account) as churned_accounts,
         count(nps_score) as nps_responses,
@@ -124,9 +125,12 @@ final as (
         sums.revenue,
         cast(sums.revenue as double) / nullif(sums.customers, 0)
             as revenue_per_customer,
-        -- who has not bought has no clv and counts as 0
-        case when sums.buyers = 0 then 0.0 else sums.clv end
-        / nullif(sums.customers, 0) as clv_per_customer,
+        -- who has not bought has no clv and counts as 0; a buyer's that is not
+        -- known (where the mean value of a purchase is infinite) is not 0
+        case
+            when sums.buyers = 0 then 0.0
+            when sums.valued = sums.buyers then sums.clv
+        end / nullif(sums.customers, 0) as clv_per_customer,
         sums.bought_before,
         sums.churned_accounts,
         cast(sums.churned_accounts as double) / nullif(sums.bought_before, 0)
