@@ -43,10 +43,6 @@ with cut_days as (
         add_days($as_of, -$conversion_days) as cut_on
     union all
     select
-        'engagement' as purpose,
-        add_days($as_of, -$kpi_period_days - $conversion_days) as cut_on
-    union all
-    select
         'propensity' as purpose,
         $as_of as cut_on
     union all

@@ -3,7 +3,7 @@
 with cut_days as (
     select distinct cut_on
     from intermediate.cut_days
-    where purpose in ('movement', 'kpi', 'engagement')
+    where purpose in ('movement', 'engagement')
 ),
 
 stages as (
