@@ -53,10 +53,7 @@ pub fn apportioned<K: Ord + Clone>(credits: &BTreeMap<K, Credit>, total: i64) ->
 }
 
 /// The customer's chosen interactions in the days up to each order, in order.
-pub fn touches<'a>(
-    facts: &'a Facts,
-    is_chosen: impl Fn(&Interaction) -> bool,
-) -> Vec<(&'a Order, Vec<&'a Interaction>)> {
+pub fn touches(facts: &Facts, is_chosen: impl Fn(&Interaction) -> bool) -> Vec<(&Order, Vec<&Interaction>)> {
     let mut chosen: BTreeMap<&str, Vec<&Interaction>> = BTreeMap::new();
     for fact in facts.interactions.iter().filter(|fact| is_chosen(fact)) {
         chosen.entry(&fact.customer).or_default().push(fact);

@@ -72,7 +72,7 @@ fn assert_stages(name: &'static str, stages: &[&str], counted: &[(&str, &str)]) 
             from marts.stage_funnel
             where stage = '{stage}' and acquisition_source = 'all' and entry_month = 'all'"
         ));
-        if row["is_expected"] != Value::Bool(true) || row["entered"] == Value::from(0) {
+        if row["is_expected"] != Value::Bool(true) || row["entered"] == 0 {
             known.differ(stage, expected, &row);
         }
     }

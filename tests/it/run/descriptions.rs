@@ -12,11 +12,11 @@ fn metadata(shop: &Shop, table: &str) -> (String, BTreeMap<String, String>) {
     let mut entries: Vec<_> = std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
     entries.sort();
-    let actions = entries.iter().flat_map(|path| {
+    let mut actions = entries.iter().flat_map(|path| {
         let text = std::fs::read_to_string(path).unwrap();
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
     });
-    let newest = actions.filter(|action| action.get("metaData").is_some()).last().unwrap();
+    let newest = actions.rfind(|action| action.get("metaData").is_some()).unwrap();
     let schema: Value = serde_json::from_str(newest["metaData"]["schemaString"].as_str().unwrap()).unwrap();
     let columns = schema["fields"].as_array().unwrap().iter().map(|field| {
         let comment = field["metadata"]["comment"].as_str().unwrap_or_default();

@@ -253,8 +253,8 @@ impl Odds {
         for row in 0..4 {
             let weighted = weight * slope[row];
             self.slope[row] += weighted;
-            for column in 0..=row {
-                self.bend[row][column] += weighted * slope[column];
+            for (moment, other) in self.bend[row].iter_mut().zip(&slope[..=row]) {
+                *moment += weighted * other;
             }
         }
         for (entry, (row, column)) in [(0, 0), (1, 0), (1, 1), (2, 2), (3, 2), (3, 3)].into_iter().enumerate() {
