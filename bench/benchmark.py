@@ -125,7 +125,7 @@ class Benchmark:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise SystemExit(f"{self.binary.name} {' '.join(arguments)} ended with {process.returncode}")
-        return {"seconds": time.perf_counter() - started, "peak_bytes": usage.ru_maxrss * 1024, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+        return {"binary": str(self.binary), "seconds": time.perf_counter() - started, "peak_bytes": usage.ru_maxrss * 1024, "cpu_seconds": usage.ru_utime + usage.ru_stime}
 
     def rows(self, sql: str) -> list[dict]:
         command = [self.binary, "--project", self.demo, "--quiet", "query", sql, "-o", "json"]

@@ -26,7 +26,7 @@ def write(bench) -> int:
     text = [
         "# Results\n",
         f"Measured {time.strftime('%Y-%m-%d')} by `python3 bench/run.py`. What is measured, and how: [README.md](README.md).\n",
-        *machine(bench, duck),
+        *machine(bench, ours, duck),
         f"- Data: demo business of {bench.options.customers:,} customers over {bench.options.days} days, as of {as_of}:"
         f" {sizes['buyers']:,} buyers, {sizes['customers']:,} customers known, {sizes['interactions']:,} interactions,"
         f" {sizes['order_lines']:,} order lines.",
@@ -75,7 +75,11 @@ def result(line: dict) -> str:
     return "lost" if max(line["ours"], line["duck"]) < SMALL else "**lost, over 2x**"
 
 
-def machine(bench, duck: dict) -> list[str]:
+def build(facts: dict) -> str:
+    return "release build" if "release" in Path(facts["binary"]).parts else "NOT a release build: slower"
+
+
+def machine(bench, ours: dict, duck: dict) -> list[str]:
     facts = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", facts)
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / 2**20
@@ -83,10 +87,9 @@ def machine(bench, duck: dict) -> list[str]:
     lock = (bench.root / "Cargo.lock").read_text()
     datafusion = re.search(r'name = "datafusion"\nversion = "(.*)"', lock)[1]
     commit = subprocess.run(["git", "-C", bench.root, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    build = "release build" if "release" in bench.binary.parts else "NOT a release build"
     return [
         f"- Machine: {os.cpu_count()} cores ({model[1].strip() if model else platform.machine()}), {memory:.0f} GiB memory, {platform.system()} {platform.release().split('-')[0]}.",
-        f"- Versions: {version} ({build}, commit {commit}), DataFusion {datafusion}; DuckDB {duck['version']}, Python {platform.python_version()}.",
+        f"- Versions: {version} ({build(ours)}, commit {commit}), DataFusion {datafusion}; DuckDB {duck['version']}, Python {platform.python_version()}.",
     ]
 
 
@@ -110,7 +113,7 @@ def whole(first: dict, ours: dict, duck: dict, compared: list[dict]) -> list[str
         f"Our whole run took {ours['seconds']:.1f} s: {sum(table['seconds'] for table in ours['tables']):.1f} s to build {len(ours['tables'])} tables,"
         f" {checks:.1f} s for {len(ours['checks'])} checks, the rest to plan, publish and export. Its peak memory is that of all of it; DuckDB has neither checks nor exports.",
         "",
-        f"The first run, with landing {first['run']['rows_landed']:,} rows: {first['run']['seconds']:.1f} s"
+        f"The first run ({build(first)}), with landing {first['run']['rows_landed']:,} rows: {first['run']['seconds']:.1f} s"
         f" (with the making of the raw files {first['seconds']:.1f} s, peak memory of both {gib(first['peak_bytes'])}).",
         "",
     ]
