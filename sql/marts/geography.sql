@@ -51,47 +51,36 @@ cities as (
     group by country, region, city
 ),
 
-levels as (
+-- Each city counts in its region and in its country too.
+places as (
     select
-        'city' as level,
+        unnest(make_array('city', 'region', 'country')) as level,
         *
     from cities
-    union all
+),
+
+levels as (
     select
-        'region' as level,
+        level,
         country,
-        region,
-        'all' as city,
-        sum(customers) as customers,
-        sum(buyers) as buyers,
+        case when level = 'country' then 'all' else region end as region,
+        case when level = 'city' then city else 'all' end as city,
+        cast(sum(customers) as bigint) as customers,
+        cast(sum(buyers) as bigint) as buyers,
         sum(revenue) as revenue,
         sum(clv) as clv,
-        sum(valued) as valued,
-        sum(bought_before) as bought_before,
-        sum(churned_accounts) as churned_accounts,
-        sum(located_customers) as located_customers,
+        cast(sum(valued) as bigint) as valued,
+        cast(sum(bought_before) as bigint) as bought_before,
+        cast(sum(churned_accounts) as bigint) as churned_accounts,
+        cast(sum(located_customers) as bigint) as located_customers,
         sum(latitudes) as latitudes,
         sum(longitudes) as longitudes
-    from cities
-    group by country, region
-    union all
-    select
-        'country' as level,
+    from places
+    group by
+        level,
         country,
-        'all' as region,
-        'all' as city,
-        sum(customers) as customers,
-        sum(buyers) as buyers,
-        sum(revenue) as revenue,
-        sum(clv) as clv,
-        sum(valued) as valued,
-        sum(bought_before) as bought_before,
-        sum(churned_accounts) as churned_accounts,
-        sum(located_customers) as located_customers,
-        sum(latitudes) as latitudes,
-        sum(longitudes) as longitudes
-    from cities
-    group by country
+        case when level = 'country' then 'all' else region end,
+        case when level = 'city' then city else 'all' end
 ),
 
 final as (
