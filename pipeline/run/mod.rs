@@ -19,6 +19,7 @@ mod landing;
 mod lease;
 mod prepare;
 mod release;
+mod replay;
 mod shared_tables;
 mod validate;
 mod view;
@@ -30,6 +31,7 @@ pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
+pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};
 

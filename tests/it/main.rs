@@ -15,6 +15,7 @@ mod cli;
 mod config;
 mod demo;
 mod functions;
+mod hostile;
 mod independent;
 mod land;
 mod models;
