@@ -10,7 +10,7 @@ use url::Url;
 use super::again::{Again, read_again};
 use super::contract::Contract;
 use super::diff::{Diff, LandedObject, Reland, Why, diff};
-use super::discover::{Naming, Scope, discover, parse_location};
+use super::discover::{Naming, Scope, discover_template, parse_location};
 use super::error::LandError;
 use super::intake::{Intake, take_in};
 use super::layout::{self, LandedFiles, landed_files};
@@ -21,6 +21,7 @@ use super::replace::{Replacement, convert_rows, remove_objects};
 use super::report::{LandingReport, TouchedDays};
 use super::sink::SinkError;
 use super::tables::{KindWriter, object_batch, read_objects};
+use super::template::Template;
 use crate::config::{MaxRejected, Source};
 use crate::progress::Progress;
 use crate::storage::{Change, DataFile, Snapshot, StorageError, Stores, Table};
@@ -81,14 +82,21 @@ pub struct LandingPlan {
     pub others: usize,
     /// Objects that were landed under another contract.
     pub other_contract: usize,
-    /// The version of the landed table; `None` where there is none yet.
-    pub version: Option<u64>,
+    /// The landed table as it was compared with; `None` where there is none yet.
+    pub snapshot: Option<Snapshot>,
+}
+
+impl LandingPlan {
+    /// The version of the landed table.
+    pub fn version(&self) -> Option<u64> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.version)
+    }
 }
 
 /// Where a landing starts from.
 struct Start {
     contract: Arc<Contract>,
-    snapshot: Option<Snapshot>,
+    template: Template,
     files: LandedFiles,
     landed: BTreeMap<String, LandedObject>,
     /// Landed rows are of another contract.
@@ -132,14 +140,13 @@ async fn start(request: &LandingRequest<'_>) -> Result<Start, LandError> {
     let other_contract = landed.values().filter(|object| !contract.is_of(&object.contract)).count();
     let is_stale = other_contract > 0;
     let days = request.days.filter(|_| !is_stale);
-    let listing = discover(request.stores, source, request.raw, days).await?;
+    let listing = discover_template(request.stores, source, &template, request.raw, days).await?;
     let (_, folder) = request.stores.open(&template.folder).map_err(table_error)?;
     let scope = Scope { template: &template, naming: Naming::new(&template, request.raw, &folder), days };
     let reads_alike = |object: &LandedObject| contract.reads_alike(&object.contract);
     let diff = diff(&listing.objects, &landed, reads_alike, request.reland, |name| scope.was_listed(name));
-    let version = snapshot.as_ref().map(|snapshot| snapshot.version);
-    let plan = LandingPlan { diff, others: listing.others, other_contract, version };
-    Ok(Start { contract, snapshot, files, landed, is_stale, plan })
+    let plan = LandingPlan { diff, others: listing.others, other_contract, snapshot };
+    Ok(Start { contract, template, files, landed, is_stale, plan })
 }
 
 async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandError> {
@@ -148,13 +155,13 @@ async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandErro
         source: request.source.name.clone(),
         unchanged: start.plan.diff.unchanged,
         gone: start.plan.diff.gone.clone(),
-        version: start.plan.version,
+        version: start.plan.version(),
         ..LandingReport::default()
     };
     if start.plan.diff.objects() == 0 && !start.is_stale {
         return Ok(report);
     }
-    let intake = take_in(request, &start.contract, &start.plan.diff, &mut report).await?;
+    let intake = take_in(request, &start.contract, &start.template, &start.plan.diff, &mut report).await?;
     check_rejected(request.source, &report)?;
     if request.reland == Reland::WithRejected && changes_nothing(&start, &report) {
         request.table.discard(&intake.rows).await;
@@ -164,7 +171,7 @@ async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandErro
     let change = change(request, &start, intake, &mut report).await?;
     let snapshot = request
         .table
-        .commit(start.snapshot.as_ref(), change)
+        .commit(start.plan.snapshot.as_ref(), change)
         .await
         .map_err(|source| LandError::Table { source_name: request.source.name.clone(), source })?;
     report.version = Some(snapshot.version);
@@ -307,7 +314,7 @@ async fn change(
         metadata: report.commit_metadata(request.run),
         transaction: Some((
             format!("lifecycle.land.{name}"),
-            start.plan.version.map_or(0, |version| version as i64 + 1),
+            start.plan.version().map_or(0, |version| version as i64 + 1),
         )),
     })
 }
@@ -315,8 +322,12 @@ async fn change(
 /// The columns that objects add to the contract's, from now on.
 fn added_columns(start: &Start, intake: &Intake, again: &Again, kept_objects: &[&LandedObject]) -> Vec<String> {
     let mut added = intake.added.clone();
+<<<<<<< HEAD
     added.extend(again.added.iter().cloned());
     if let Some(snapshot) = &start.snapshot
+=======
+    if let Some(snapshot) = &start.plan.snapshot
+>>>>>>> main
         && !kept_objects.is_empty()
     {
         let contract = start.contract.columns.iter().map(|column| column.name.as_str());
@@ -343,7 +354,7 @@ async fn keep(
 ) -> Result<Kept, LandError> {
     let failed = |error: SinkError| sink_error(&request.source.name, error);
     let mut kept = Kept::default();
-    let Some(snapshot) = &start.snapshot else {
+    let Some(snapshot) = &start.plan.snapshot else {
         return Ok(kept);
     };
     let table = request.table;

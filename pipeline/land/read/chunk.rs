@@ -22,15 +22,16 @@ pub(crate) struct Record {
     pub end: u32,
     /// From 1.
     pub line: u64,
+    /// Where its cells begin; a refused record has none.
+    pub cells: Option<u32>,
 }
 
 /// A scanned stretch: records, their values, and those that are not even records.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub records: Vec<Record>,
-    /// `stride` cells for each record.
+    /// Of all records that are not refused as a whole.
     pub cells: Vec<Cell>,
-    pub stride: usize,
     /// Text of cells that had to be unescaped.
     pub scratch: Vec<u8>,
     pub refusals: Refusals,
@@ -42,15 +43,15 @@ pub(crate) struct Chunk {
     pub short: Vec<u32>,
 }
 
-/// Cells of one chunk: short lines of wide objects would take a thousand times their own size.
+/// A chunk holds no more: short lines of wide objects would take a thousand times their own size.
 const MOST_CELLS: usize = 1 << 20;
+const MOST_RECORDS: usize = 1 << 16;
 
 impl Chunk {
     /// Adds a record that is refused as a whole.
     pub fn refuse(&mut self, record: Record, reason: impl Into<String>) {
         self.refusals.record(self.records.len(), reason);
-        self.records.push(record);
-        self.cells.resize(self.records.len() * self.stride, Cell::default());
+        self.records.push(Record { cells: None, ..record });
     }
 
     /// Adds a refused record whose text is not all that is refused with it.
@@ -61,7 +62,7 @@ impl Chunk {
 
     /// Whether what was scanned should become rows before more is scanned.
     pub fn is_full(&self) -> bool {
-        self.cells.len() >= MOST_CELLS
+        self.cells.len() >= MOST_CELLS || self.records.len() >= MOST_RECORDS
     }
 
     /// The bytes of a cell.
@@ -88,12 +89,12 @@ impl CellSource for ChunkColumn<'_> {
     }
 
     fn value(&self, row: usize) -> (CellKind, &[u8]) {
-        match self.position {
-            Some(position) => {
-                let cell = self.chunk.cells[row * self.chunk.stride + position];
+        match (self.position, self.chunk.records[row].cells) {
+            (Some(position), Some(first)) => {
+                let cell = self.chunk.cells[first as usize + position];
                 (cell.kind, self.chunk.bytes(self.text, cell))
             }
-            None => (CellKind::Missing, &[]),
+            _ => (CellKind::Missing, &[]),
         }
     }
 }

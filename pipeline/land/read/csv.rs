@@ -143,7 +143,6 @@ impl<'c> CsvScanner<'c> {
 impl Scan for CsvScanner<'_> {
     fn scan(&mut self, text: &[u8], line: u64, at_end: bool, limit: usize, chunk: &mut Chunk) -> Scanned {
         let mut scanned = Scanned::default();
-        chunk.stride = self.header.as_ref().map_or(0, |header| header.width);
         while scanned.consumed < text.len() {
             if chunk.is_full() {
                 scanned.is_full = true;
@@ -153,8 +152,12 @@ impl Scan for CsvScanner<'_> {
             let window = Window::new(&text[start..], at_end, limit);
             let first_cell = chunk.cells.len();
             let first_scratch = chunk.scratch.len();
-            let place =
-                |end: usize| Record { start: start as u32, end: (start + end) as u32, line: line + scanned.lines };
+            let place = |end: usize| Record {
+                start: start as u32,
+                end: (start + end) as u32,
+                line: line + scanned.lines,
+                cells: Some(first_cell as u32),
+            };
             let (end, found) = self.record(window, start, chunk);
             let broken = match end {
                 End::Complete { content, consumed, breaks } => {
@@ -183,7 +186,6 @@ impl Scan for CsvScanner<'_> {
                                 scanned.is_fatal = true;
                                 return scanned;
                             }
-                            chunk.stride = self.header.as_ref().map_or(0, |header| header.width);
                         }
                     }
                     continue;

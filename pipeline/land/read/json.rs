@@ -88,7 +88,7 @@ impl<'c> JsonScanner<'c> {
     fn line(&mut self, text: &[u8], base: usize, chunk: &mut Chunk) -> Result<(), String> {
         let row = chunk.records.len() as u32;
         let (first, first_added) = (chunk.cells.len(), chunk.added.len());
-        chunk.cells.resize(first + chunk.stride, Cell::default());
+        chunk.cells.resize(first + self.contract.columns.len(), Cell::default());
         let mut unknown = None;
         let mut reader = Reader { text, at: 0 };
         reader.blanks();
@@ -167,7 +167,6 @@ impl<'c> JsonScanner<'c> {
 impl Scan for JsonScanner<'_> {
     fn scan(&mut self, text: &[u8], line: u64, at_end: bool, limit: usize, chunk: &mut Chunk) -> Scanned {
         let mut scanned = Scanned::default();
-        chunk.stride = self.contract.columns.len();
         while scanned.consumed < text.len() {
             if chunk.is_full() {
                 scanned.is_full = true;
@@ -185,7 +184,12 @@ impl Scan for JsonScanner<'_> {
             };
             let bytes = &window.text[..content];
             let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-            let record = Record { start: start as u32, end: (start + bytes.len()) as u32, line: line + scanned.lines };
+            let record = Record {
+                start: start as u32,
+                end: (start + bytes.len()) as u32,
+                line: line + scanned.lines,
+                cells: Some(chunk.cells.len() as u32),
+            };
             scanned.consumed += consumed;
             scanned.lines += breaks;
             if bytes.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {

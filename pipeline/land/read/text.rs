@@ -70,6 +70,7 @@ impl<'t> Window<'t> {
             start: start as u32,
             end: (start + end) as u32,
             line: line + scanned.lines,
+            cells: None,
         };
         match memchr(b'\n', self.text) {
             Some(end) => {
