@@ -322,12 +322,8 @@ async fn change(
 /// The columns that objects add to the contract's, from now on.
 fn added_columns(start: &Start, intake: &Intake, again: &Again, kept_objects: &[&LandedObject]) -> Vec<String> {
     let mut added = intake.added.clone();
-<<<<<<< HEAD
     added.extend(again.added.iter().cloned());
-    if let Some(snapshot) = &start.snapshot
-=======
     if let Some(snapshot) = &start.plan.snapshot
->>>>>>> main
         && !kept_objects.is_empty()
     {
         let contract = start.contract.columns.iter().map(|column| column.name.as_str());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use flate2::{Decompress, FlushDecompress, Status};
 use tokio::sync::mpsc;
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
@@ -25,8 +26,8 @@ pub(crate) struct Input {
     origin: Origin,
     /// Bytes still to come: an object that ends before or after them has changed.
     left: u64,
-    /// When a local file was last written: one that is written while it is read has changed, too.
-    written: Option<std::time::SystemTime>,
+    /// When it was last written: a local file that is written to while it is read has changed, too.
+    modified: DateTime<Utc>,
     counter: Arc<AtomicU64>,
 }
 
@@ -55,9 +56,15 @@ pub(crate) enum DataEnd {
 
 impl Input {
     /// `counter` grows with the bytes that are read.
-    pub fn new(origin: Origin, size: u64, counter: Arc<AtomicU64>) -> Self {
-        let written = written(&origin);
-        Self { origin, left: size, written, counter }
+    pub fn new(origin: Origin, size: u64, modified: DateTime<Utc>, counter: Arc<AtomicU64>) -> Self {
+        Self { origin, left: size, modified, counter }
+    }
+
+    fn is_written_to(&self) -> Result<bool, std::io::Error> {
+        match &self.origin {
+            Origin::File(file) => Ok(DateTime::<Utc>::from(file.metadata()?.modified()?) != self.modified),
+            Origin::Stream(_) => Ok(false),
+        }
     }
 
     fn next(&mut self) -> Result<Option<Bytes>, InputError> {
@@ -71,16 +78,9 @@ impl Input {
                 self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 Ok(Some(bytes))
             }
-            None if self.left > 0 || written(&self.origin) != self.written => Err(InputError::Changed),
+            None if self.left > 0 || self.is_written_to()? => Err(InputError::Changed),
             None => Ok(None),
         }
-    }
-}
-
-fn written(origin: &Origin) -> Option<std::time::SystemTime> {
-    match origin {
-        Origin::File(file) => file.metadata().and_then(|metadata| metadata.modified()).ok(),
-        Origin::Stream(_) => None,
     }
 }
 

@@ -144,7 +144,7 @@ async fn read_text(
 ) -> Result<(), LandError> {
     let got = store.get_opts(&object.path, get_options(object)).await.map_err(|error| read_error(object, error))?;
     let mut fetching = JoinSet::new();
-    let size = got.meta.size;
+    let (size, modified) = (got.meta.size, got.meta.last_modified);
     let origin = match got.payload {
         GetResultPayload::File(file, _) => Origin::File(file),
         GetResultPayload::Stream(mut stream) => {
@@ -160,7 +160,7 @@ async fn read_text(
             Origin::Stream(arriving)
         }
     };
-    let input = Input::new(origin, size, counter);
+    let input = Input::new(origin, size, modified, counter);
     let (parts, decompressed) = mpsc::channel::<Part>(WAITING_BLOCKS);
     let limit = contract.max_object_bytes;
     let decompressing = tokio::task::spawn_blocking(move || {

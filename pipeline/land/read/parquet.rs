@@ -251,17 +251,30 @@ fn cast_one(column: &Column, array: &ArrayRef, refusals: &mut Refusals) -> Resul
     if is_nested(array.data_type()) {
         return cast_column(column, &Nested(array), refusals);
     }
-    if !can_cast_types(array.data_type(), &DataType::Utf8) {
+    let Some(text) = texts_of(array) else {
         for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
             refusals.value(row, column, || format!("`{}` is not text: it is {}", column.name, array.data_type()));
         }
         return cast_column(column, &Nothing(array.len()), refusals);
-    }
-    let text = cast(array, &DataType::Utf8)?;
+    };
     for row in (0..array.len()).filter(|row| array.is_valid(*row) && text.is_null(*row)) {
         refusals.value(row, column, || format!("`{}` is not text", column.name));
     }
     cast_column(column, &Texts(text.as_string::<i32>()), refusals)
+}
+
+/// An array's values as text, null where a value has none; `None`: its type has none.
+fn texts_of(array: &ArrayRef) -> Option<ArrayRef> {
+    if !can_cast_types(array.data_type(), &DataType::Utf8) {
+        return None;
+    }
+    if let Ok(text) = cast(array, &DataType::Utf8) {
+        return Some(text);
+    }
+    // One value without a form, such as a day in the year 300,000, fails all of them.
+    let one = |row: usize| cast(&array.slice(row, 1), &DataType::Utf8).ok().filter(|text| text.is_valid(0));
+    let texts = (0..array.len()).map(|row| one(row).map(|text| text.as_string::<i32>().value(0).to_owned()));
+    Some(Arc::new(texts.collect::<StringArray>()))
 }
 
 fn is_nested(data_type: &DataType) -> bool {
@@ -303,8 +316,9 @@ fn as_texts(batch: &RecordBatch) -> Vec<String> {
 
 /// A column that is added to the contract's, as text; nested values as JSON.
 fn as_text(name: &str, array: &ArrayRef, refusals: &mut Refusals) -> Result<ArrayRef, ArrowError> {
-    if !is_nested(array.data_type()) && can_cast_types(array.data_type(), &DataType::Utf8) {
-        let text = cast(array, &DataType::Utf8)?;
+    if !is_nested(array.data_type())
+        && let Some(text) = texts_of(array)
+    {
         for row in (0..array.len()).filter(|row| array.is_valid(*row) && text.is_null(*row)) {
             refusals.record(row, format!("{} is not text", shown_text(name.as_bytes())));
         }

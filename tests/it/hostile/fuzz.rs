@@ -227,7 +227,7 @@ fn the_slow_reader_knows_the_rules() {
     assert_eq!(lines, [2, 5]);
     assert_eq!(outcome.rows[0].1, ["1", "-", "a, \"b\"", "-", "-", "-", "-", "-"]);
     let refused: Vec<_> = outcome.rejected.iter().map(|row| (row.line, row.offset, row.raw.clone().unwrap())).collect();
-    let places = [(4, 25, "2,\"open"), (6, 37, "4,\"e\" f"), (7, 45, "x,y"), (8, 49, "5")];
+    let places = [(4, 23, "2,\"open"), (6, 35, "4,\"e\" f"), (7, 43, "x,y"), (8, 47, "5")];
     assert_eq!(refused, places.map(|(line, offset, raw)| (line, offset, raw.to_owned())));
     let source = Source { format: Format::NdJson, ..source };
     let text = b"{\"id\":1,\"score\":1e400}\n{\"id\":2,\"flag\":true}\n{\"id\":3,\"id\":4}\n{\"id\":[5]}\n{\"id\":6,\"day\":\"2024-02-2";

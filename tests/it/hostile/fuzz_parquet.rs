@@ -133,8 +133,8 @@ fn fuzz(files: usize, first_seed: u64) -> Tally {
         if let Err(together) = runtime.block_on(land(&batch, policy, parallelism, &mut tally)) {
             let mut shown = format!("only together: {together}");
             for bytes in &batch {
-                let alone = land(std::slice::from_ref(bytes), policy, 1, &mut Tally::default());
-                if let Err(why) = runtime.block_on(alone) {
+                let mut alone = Tally::default();
+                if let Err(why) = runtime.block_on(land(std::slice::from_ref(bytes), policy, 1, &mut alone)) {
                     shown = format!("{why}: {}", base64(bytes));
                     break;
                 }
