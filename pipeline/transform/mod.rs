@@ -9,6 +9,7 @@ mod counted;
 mod files_table;
 pub mod functions;
 mod lineage;
+mod memory_pool;
 mod mistake;
 mod session;
 mod workspace;
