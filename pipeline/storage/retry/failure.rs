@@ -29,6 +29,8 @@ pub enum StoreFailure {
     Short { path: String, missing: u64 },
     #[error("the body of `{path}` is {excess} bytes too long")]
     Long { path: String, excess: u64 },
+    #[error("the range that was asked for ends {missing} bytes after `{path}`")]
+    PastEnd { path: String, missing: u64 },
     #[error("part {part} of `{path}` was not sent")]
     PartMissing { path: String, part: usize },
     #[error("{operation} of `{path}` was not tried, for the store had failed before")]
@@ -43,6 +45,10 @@ pub(super) fn generic(failure: StoreFailure) -> object_store::Error {
 
 pub(super) fn unclear(operation: &'static str, path: &Path, error: object_store::Error) -> object_store::Error {
     generic(StoreFailure::Unclear { operation, path: path.to_string(), source: Box::new(error) })
+}
+
+pub(super) fn past_end(path: &Path, missing: u64) -> object_store::Error {
+    generic(StoreFailure::PastEnd { path: path.to_string(), missing })
 }
 
 pub(super) fn not_tried(operation: &'static str, path: &Path) -> object_store::Error {

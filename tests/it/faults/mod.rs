@@ -1,5 +1,6 @@
 //! A store that fails: what repeats, what is settled, and that nothing is lost or doubled whatever call fails.
 
+mod dump;
 mod landing;
 mod listing;
 mod retries;
@@ -25,7 +26,9 @@ pub const TRIES: u32 = 4;
 
 /// Four tries, and no time passes between them.
 pub fn patience() -> RetryPolicy {
-    RetryPolicy { attempts: TRIES, ..RetryPolicy::default() }.with_sleep(|_| futures::future::ready(()).boxed())
+    let mut policy = RetryPolicy::default().with_sleep(|_| futures::future::ready(()).boxed());
+    policy.attempts = TRIES;
+    policy
 }
 
 /// The same, noting how long it would have waited.
@@ -45,7 +48,11 @@ pub fn bucket() -> Url {
 
 /// Stores in whose bucket a faulty store lies.
 pub fn stores_over(faulty: &Arc<FaultyStore>) -> Stores {
-    let stores = Stores::new(&Default::default()).with_retries(patience());
+    stores_with(faulty, patience())
+}
+
+pub fn stores_with(faulty: &Arc<FaultyStore>, policy: RetryPolicy) -> Stores {
+    let stores = Stores::new(&Default::default()).with_retries(policy);
     stores.replace_with_parts(&bucket(), faulty.clone());
     stores
 }

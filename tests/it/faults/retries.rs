@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use lifecycle::storage::{RetryPolicy, Stores};
+use lifecycle::storage::Stores;
 use object_store::local::LocalFileSystem;
 use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use super::store::Answer::*;
 use super::store::Fault::{self, After, Before, Broken, Short};
 use super::store::{FaultyStore, Operation, Plan};
-use super::{TRIES, bucket, noting_patience, opened, path, patience};
+use super::{TRIES, bucket, noting_patience, opened, path, patience, stores_over, stores_with};
 
 /// Faults after which the same call may succeed.
 const PASSING: [Fault; 10] = [
@@ -152,15 +152,11 @@ async fn what_will_not_pass_is_told_at_once() {
 async fn a_store_that_stays_broken_is_tried_so_often_with_growing_waits_and_the_error_says_so() {
     for operation in OPERATIONS {
         let (faulty, _) = filled().await;
-        let (policy, waits) = noting_patience();
-        let stores = Stores::new(&Default::default()).with_retries(RetryPolicy {
-            attempts: 6,
-            first_backoff: Duration::from_millis(200),
-            longest_backoff: Duration::from_millis(900),
-            ..policy
-        });
-        stores.replace_with_parts(&bucket(), faulty.clone());
-        let (store, _) = stores.open(&bucket()).unwrap();
+        let (mut policy, waits) = noting_patience();
+        policy.attempts = 6;
+        policy.first_backoff = Duration::from_millis(200);
+        policy.longest_backoff = Duration::from_millis(900);
+        let (store, _) = stores_with(&faulty, policy).open(&bucket()).unwrap();
         faulty.plan(Plan::From { of: Some(operation), call: 1, fault: Before(Unavailable503) });
         let error = call(&store, operation).await.unwrap_err();
         assert_eq!(faulty.calls_of(operation), 6, "{operation:?}");
@@ -179,9 +175,9 @@ async fn a_store_that_stays_broken_is_tried_so_often_with_growing_waits_and_the_
 #[tokio::test]
 async fn no_try_begins_after_patience_has_run_out() {
     let (faulty, _) = filled().await;
-    let stores = Stores::new(&Default::default()).with_retries(RetryPolicy { patience: Duration::ZERO, ..patience() });
-    stores.replace_with_parts(&bucket(), faulty.clone());
-    let (store, _) = stores.open(&bucket()).unwrap();
+    let mut policy = patience();
+    policy.patience = Duration::ZERO;
+    let (store, _) = stores_with(&faulty, policy).open(&bucket()).unwrap();
     faulty.plan(Plan::From { of: None, call: 1, fault: Before(Internal500) });
     store.head(&path("old")).await.unwrap_err();
     assert_eq!(faulty.calls().len(), 1);
@@ -225,7 +221,7 @@ async fn a_body_never_goes_on_with_another_version_of_the_object() {
 }
 
 #[tokio::test]
-async fn a_local_file_is_handed_out_as_it_is() {
+async fn a_local_file_is_handed_out_as_it_is_and_what_is_past_an_end_is_told() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a"), TEXT).unwrap();
     let stores = Stores::new(&Default::default());
@@ -233,10 +229,11 @@ async fn a_local_file_is_handed_out_as_it_is() {
     let found = store.get(&place).await.unwrap();
     assert!(matches!(found.payload, object_store::GetResultPayload::File(..)));
     assert_eq!(store.get_ranges(&place, &[0..4]).await.unwrap(), [&TEXT[..4]]);
-    // Past the end there is nothing to wait for.
-    let (store, _) = opened(Plan::Never);
+    let (faulty, store) = opened(Plan::Never);
     store.put(&path("short"), PutPayload::from_static(b"abc")).await.unwrap();
-    assert_eq!(store.get_ranges(&path("short"), &[1..10]).await.unwrap(), [&b"bc"[..]]);
+    let error = store.get_ranges(&path("short"), &[0..1, 8..10]).await.unwrap_err();
+    assert!(error.to_string().contains("ends 7 bytes after `short`"), "{error}");
+    assert_eq!(faulty.calls_of(Operation::Get), 1);
 }
 
 #[tokio::test]
@@ -285,8 +282,11 @@ async fn a_create_of_what_another_made_is_refused() {
 #[tokio::test]
 async fn a_create_that_cannot_be_read_back_is_told_to_be_unknown() {
     for fault in [After(Timeout), Before(Timeout), After(Conflict409)] {
-        let (_, store) = opened(Plan::From { of: None, call: 1, fault });
+        let dead = Plan::From { of: Some(Operation::Get), call: 1, fault: Before(Unavailable503) };
+        let lost = Plan::From { of: Some(Operation::Create), call: 1, fault };
+        let (faulty, store) = opened(Plan::Either(Box::new(lost), Box::new(dead)));
         let error = store.put_opts(&path("created"), text(), create()).await.unwrap_err();
+        assert_eq!(faulty.calls_of(Operation::Create), 1);
         let text = error.to_string();
         assert!(text.contains("whether put of `created` took effect is unknown"), "{text}");
     }
@@ -309,7 +309,7 @@ async fn what_was_deleted_without_an_answer_is_deleted_and_what_never_was_is_mis
     let folder = tempfile::tempdir().unwrap();
     let local = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
     let faulty = Arc::new(FaultyStore::new(Arc::new(local), Plan::Never));
-    let (store, _) = super::stores_over(&faulty).open(&bucket()).unwrap();
+    let (store, _) = stores_over(&faulty).open(&bucket()).unwrap();
     store.put(&path("a"), text()).await.unwrap();
     faulty.plan(Plan::Nth { of: None, call: 1, fault: After(Timeout) });
     store.delete(&path("a")).await.unwrap();
@@ -322,7 +322,7 @@ async fn many_objects_are_deleted_though_the_call_for_all_of_them_fails() {
     let all = || futures::stream::iter(names.clone().into_iter().map(Ok)).boxed();
     for faults in [vec![Before(Timeout)], vec![After(Timeout), Before(Unavailable503)]] {
         let faulty = Arc::new(FaultyStore::in_memory(Plan::Never).deleting_at_once());
-        let (store, _) = super::stores_over(&faulty).open(&bucket()).unwrap();
+        let (store, _) = stores_over(&faulty).open(&bucket()).unwrap();
         for name in &names {
             store.put(name, text()).await.unwrap();
         }
@@ -340,16 +340,13 @@ async fn many_objects_are_deleted_though_the_call_for_all_of_them_fails() {
 
 #[tokio::test]
 async fn whatever_fails_with_a_third_of_all_calls_what_was_acknowledged_is_there() {
-    let stores = |faulty: &Arc<FaultyStore>| {
-        let stores = Stores::new(&Default::default()).with_retries(RetryPolicy { attempts: 30, ..patience() });
-        stores.replace_with_parts(&bucket(), faulty.clone());
-        stores.open(&bucket()).unwrap().0
-    };
+    let mut policy = patience();
+    policy.attempts = 30;
     let mut faults = 0;
     for seed in 0..40 {
         let plan = Plan::Share { share: 0.33, faults: PASSING.to_vec(), seed };
         let faulty = Arc::new(FaultyStore::in_memory(plan));
-        let store = stores(&faulty);
+        let (store, _) = stores_with(&faulty, policy.clone()).open(&bucket()).unwrap();
         let mut expected = Vec::new();
         for number in 0..20_u64 {
             let place = path(&format!("{:02}", number * 7 % 20));

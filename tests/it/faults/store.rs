@@ -93,6 +93,8 @@ pub enum Plan {
     First { of: Operation, faults: Vec<Fault> },
     /// Each call with this probability, by one of the faults.
     Share { share: f64, faults: Vec<Fault>, seed: u64 },
+    /// What the first says, else what the second says.
+    Either(Box<Plan>, Box<Plan>),
 }
 
 #[derive(Debug)]
@@ -159,21 +161,7 @@ impl FaultyStore {
         let mut record = self.record.lock().unwrap();
         let record = &mut *record;
         record.calls.push((operation, path.clone()));
-        let number =
-            |of: Option<Operation>| record.calls.iter().filter(|(call, _)| of.is_none_or(|of| of == *call)).count();
-        let is_of = |of: Option<Operation>| of.is_none_or(|of| of == operation);
-        let fault = match &record.plan {
-            Plan::Never => None,
-            Plan::Nth { of, call, fault } => (is_of(*of) && number(*of) == *call).then_some(*fault),
-            Plan::From { of, call, fault } => (is_of(*of) && number(*of) >= *call).then_some(*fault),
-            Plan::First { of, faults } => {
-                is_of(Some(*of)).then(|| faults.get(number(Some(*of)) - 1).copied()).flatten()
-            }
-            Plan::Share { share, faults, .. } => record
-                .random
-                .random_bool(*share)
-                .then(|| faults[record.random.random_range(0..faults.len())]),
-        };
+        let fault = decide(&record.plan, &record.calls, &mut record.random);
         let fault = fault.filter(|fault| fault.applies(operation));
         record.faults += usize::from(fault.is_some());
         fault
@@ -194,6 +182,26 @@ impl FaultyStore {
             }
             _ => work.await,
         }
+    }
+}
+
+/// How the last of these calls fails.
+fn decide(plan: &Plan, calls: &[(Operation, Path)], random: &mut ChaCha8Rng) -> Option<Fault> {
+    let (operation, _) = calls.last()?;
+    // The number of this call among those that are counted; none where it is not one of them.
+    let number = |of: Option<Operation>| {
+        let is_of = |call: Operation| of.is_none_or(|of| of == call);
+        is_of(*operation).then(|| calls.iter().filter(|(call, _)| is_of(*call)).count())
+    };
+    match plan {
+        Plan::Never => None,
+        Plan::Nth { of, call, fault } => (number(*of)? == *call).then_some(*fault),
+        Plan::From { of, call, fault } => (number(*of)? >= *call).then_some(*fault),
+        Plan::First { of, faults } => faults.get(number(Some(*of))? - 1).copied(),
+        Plan::Share { share, faults, .. } => {
+            random.random_bool(*share).then(|| faults[random.random_range(0..faults.len())])
+        }
+        Plan::Either(one, other) => decide(one, calls, random).or_else(|| decide(other, calls, random)),
     }
 }
 
