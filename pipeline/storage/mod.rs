@@ -7,6 +7,7 @@
 //! Every store that is handed out repeats what fails and may pass ([`RetryingStore`]).
 
 mod data_file;
+mod postponed;
 mod reader;
 mod retry;
 mod stores;

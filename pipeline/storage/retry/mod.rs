@@ -227,8 +227,7 @@ impl ObjectStore for RetryingStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let result =
-            again(&self.policy, "get", location, || self.store.get_opts(location, options.clone())).await?;
+        let result = again(&self.policy, "get", location, || self.store.get_opts(location, options.clone())).await?;
         let GetResult { payload, meta, range, attributes } = result;
         let payload = match payload {
             GetResultPayload::Stream(stream) if !options.head => {

@@ -122,7 +122,8 @@ impl MultipartUpload for Upload {
     }
 
     async fn abort(&mut self) -> Result<()> {
-        match again(&self.policy, "abort", &self.location, || self.parts.abort_multipart(&self.location, &self.id)).await
+        match again(&self.policy, "abort", &self.location, || self.parts.abort_multipart(&self.location, &self.id))
+            .await
         {
             // A try before this one did it.
             Err(Error::NotFound { .. }) => Ok(()),

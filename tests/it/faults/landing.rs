@@ -136,10 +136,8 @@ impl Scenario {
 
     async fn parquet() -> Self {
         let columns = vec![required("id", DataType::Integer), required("name", DataType::String)];
-        let source = Source {
-            key: vec!["id".to_owned()],
-            ..feed("s3://bucket/raw/people/*.parquet", Format::Parquet, columns)
-        };
+        let source =
+            Source { key: vec!["id".to_owned()], ..feed("s3://bucket/raw/people/*.parquet", Format::Parquet, columns) };
         let file = |from: i64, count: i64| {
             let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + count));
             let names = (0..count).map(|name| (name % 5 > 0).then(|| format!("name {name}")));

@@ -7,6 +7,7 @@ mod retries;
 mod runs;
 mod store;
 mod uploads;
+mod writes;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

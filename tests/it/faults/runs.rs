@@ -23,12 +23,9 @@ use super::store::{FaultyStore, Operation, Plan};
 use super::{path, stores_over};
 use crate::land::{day, gzip};
 
-const FILES: [(&str, &str); 8] = [
-    (
-        "config/local.yaml",
-        "raw: s3://bucket/raw\nwarehouse: s3://bucket/warehouse\nstate: state.db\ntimezone: Europe/London\n\
-         currency: GBP\nparallelism: 2\n",
-    ),
+const SETTINGS: &str = "state: state.db\ntimezone: Europe/London\ncurrency: GBP\nparallelism: 2\n";
+
+const FILES: [(&str, &str); 7] = [
     (
         "jobs/nightly.yaml",
         "name: nightly
@@ -127,7 +124,17 @@ struct Tally {
     published: AtomicUsize,
 }
 
-fn orders(lines: &[(u32, u32, u32, &str)]) -> Vec<u8> {
+/// Writes a small project: a source, and models of every kind.
+pub fn write_project(folder: &Path, locations: &str) {
+    let configuration = format!("{locations}{SETTINGS}");
+    for (name, text) in FILES.into_iter().chain([("config/local.yaml", configuration.as_str())]) {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+}
+
+pub fn orders(lines: &[(u32, u32, u32, &str)]) -> Vec<u8> {
     let mut text = "order_id,customer_id,ordered_at,amount\n".to_owned();
     for (order, customer, day, amount) in lines {
         text.push_str(&format!("o{order},c{customer},2024-03-{day:02}T11:00:00Z,{amount}\n"));
@@ -187,13 +194,8 @@ impl Nights {
     /// A first night, or a second one after an undisturbed first.
     async fn new(is_second: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in FILES {
-            let file = folder.path().join(name);
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, text).unwrap();
-        }
-        let project =
-            load_project(folder.path(), "local", &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        write_project(folder.path(), "raw: s3://bucket/raw\nwarehouse: s3://bucket/warehouse\n");
+        let project = load_project(folder.path(), "local", &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
         let base = InMemory::new();
         let stores = stores_over(&Arc::new(FaultyStore::new(Arc::new(base.clone()), Plan::Never)));
         let state = state(folder.path(), "state.db").await;
@@ -267,11 +269,14 @@ impl Nights {
         let mut halves = tokio::task::JoinSet::new();
         for half in 0..2 {
             let (nights, plans, tally) = (self.clone(), plans.clone(), tally.clone());
-            halves.spawn(async move {
-                let state = state(nights.folder.path(), &format!("{half}.db")).await;
-                for plan in plans.iter().skip(half).step_by(2) {
-                    nights.trial(&state, plan, &tally).await;
-                }
+            let runtime = tokio::runtime::Handle::current();
+            halves.spawn_blocking(move || {
+                runtime.block_on(async {
+                    let state = state(nights.folder.path(), &format!("{half}.db")).await;
+                    for plan in plans.iter().skip(half).step_by(2) {
+                        nights.trial(&state, plan, &tally).await;
+                    }
+                })
             });
         }
         while let Some(half) = halves.join_next().await {
@@ -283,7 +288,10 @@ impl Nights {
 
 /// Failures to read what an export is made of, and whether there is one, name a store or a table.
 fn is_about_export(error: &RunError) -> bool {
-    matches!(error, RunError::Storage(StorageError::Store { .. } | StorageError::Delta { .. } | StorageError::NotPermitted { .. }))
+    matches!(
+        error,
+        RunError::Storage(StorageError::Store { .. } | StorageError::Delta { .. } | StorageError::NotPermitted { .. })
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

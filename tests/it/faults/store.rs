@@ -87,12 +87,27 @@ impl Fault {
 #[derive(Debug, Clone)]
 pub enum Plan {
     Never,
-    Nth { of: Option<Operation>, call: usize, fault: Fault },
-    From { of: Option<Operation>, call: usize, fault: Fault },
+    Nth {
+        of: Option<Operation>,
+        call: usize,
+        fault: Fault,
+    },
+    From {
+        of: Option<Operation>,
+        call: usize,
+        fault: Fault,
+    },
     /// These, one after the other, at the first calls.
-    First { of: Operation, faults: Vec<Fault> },
+    First {
+        of: Operation,
+        faults: Vec<Fault>,
+    },
     /// Each call with this probability, by one of the faults.
-    Share { share: f64, faults: Vec<Fault>, seed: u64 },
+    Share {
+        share: f64,
+        faults: Vec<Fault>,
+        seed: u64,
+    },
     /// What the first says, else what the second says.
     Either(Box<Plan>, Box<Plan>),
 }
@@ -120,7 +135,13 @@ impl FaultyStore {
     pub fn new(inner: Arc<dyn ObjectStore>, plan: Plan) -> Self {
         let seed = if let Plan::Share { seed, .. } = plan { seed } else { 0 };
         let record = Record { plan, random: ChaCha8Rng::seed_from_u64(seed), calls: Vec::new(), faults: 0 };
-        Self { inner, deletes_at_once: false, record: Mutex::new(record), uploads: Mutex::default(), begun: AtomicUsize::new(0) }
+        Self {
+            inner,
+            deletes_at_once: false,
+            record: Mutex::new(record),
+            uploads: Mutex::default(),
+            begun: AtomicUsize::new(0),
+        }
     }
 
     pub fn in_memory(plan: Plan) -> Self {
@@ -168,12 +189,7 @@ impl FaultyStore {
     }
 
     /// Does what the store below does, unless it is to fail.
-    async fn answer<T>(
-        &self,
-        operation: Operation,
-        path: &Path,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    async fn answer<T>(&self, operation: Operation, path: &Path, work: impl Future<Output = Result<T>>) -> Result<T> {
         match self.fault(operation, path) {
             Some(Fault::Before(answer)) => Err(error(operation, path, answer, false)),
             Some(Fault::After(answer)) => {
@@ -371,9 +387,7 @@ impl ObjectStore for FaultyStore {
         let all = self.inner.list(prefix);
         match self.fault(Operation::List, &folder) {
             None => all,
-            Some(Fault::Before(answer)) => {
-                stream::iter([Err(error(Operation::List, &folder, answer, false))]).boxed()
-            }
+            Some(Fault::Before(answer)) => stream::iter([Err(error(Operation::List, &folder, answer, false))]).boxed(),
             Some(_) => stream::once(async move {
                 let mut entries: Vec<_> = all.collect().await;
                 entries.truncate(entries.len() / 2);
@@ -435,9 +449,7 @@ impl MultipartStore for FaultyStore {
     }
 
     async fn abort_multipart(&self, path: &Path, id: &MultipartId) -> Result<()> {
-        let abort = async {
-            self.uploads.lock().unwrap().remove(id).map(|_| ()).ok_or_else(|| gone(path))
-        };
+        let abort = async { self.uploads.lock().unwrap().remove(id).map(|_| ()).ok_or_else(|| gone(path)) };
         self.answer(Operation::Abort, path, abort).await
     }
 }
