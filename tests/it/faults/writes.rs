@@ -73,8 +73,8 @@ async fn write(faulty: &Arc<FaultyStore>, batch: &RecordBatch) -> Result<(), Sto
 async fn a_file_of_several_parts_is_whole_or_told_to_have_failed() {
     let batch = noise(7_500);
     for operation in [Operation::Begin, Operation::Part, Operation::Complete] {
-        faulty
-            .plan(Plan::First { of: operation, faults: vec![After(Timeout), Before(Unavailable503), After(Timeout)] });
+        let faults = vec![After(Timeout), Before(Unavailable503), After(Timeout)];
+        let faulty = Arc::new(FaultyStore::in_memory(Plan::First { of: operation, faults }));
         write(&faulty, &batch).await.unwrap();
         // One that was begun without an answer is left to the store's own rules.
         assert_eq!(faulty.open_uploads(), if operation == Operation::Begin { 2 } else { 0 }, "{operation:?}");
