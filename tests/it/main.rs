@@ -14,6 +14,7 @@
 mod cli;
 mod config;
 mod demo;
+mod faults;
 mod functions;
 mod independent;
 mod land;
