@@ -11,7 +11,7 @@ use crate::plan::{Action, ModelStep, RunPlan};
 use crate::state::{
     CheckRecord, CheckStatus, RunFinish, RunOutcome, RunStart, SourceRecord, State, TableAction, TableRecord,
 };
-use crate::storage::Release;
+use crate::storage::{Release, require_conditional_put};
 use crate::transform::{Bindings, Workspace};
 
 use super::build::{Builder, BuiltTable, landed_tables, sweep};
@@ -123,6 +123,7 @@ async fn work(
         }
         return Ok((prepared.plan, None));
     }
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     land_sources(project, surroundings, &prepared, run_id, done).await?;
     let (plan, versions) = plan_after_landing(project, surroundings, request, &prepared).await?;
     let warehouse = warehouse(project, &surroundings.stores);

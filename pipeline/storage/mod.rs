@@ -5,6 +5,7 @@
 //! the other gets [`StorageError::Conflict`].
 
 mod data_file;
+mod probe;
 mod reader;
 mod stores;
 mod table;
@@ -12,6 +13,7 @@ mod warehouse;
 mod writer;
 
 pub use data_file::DataFile;
+pub use probe::{ConditionalPut, StoreProbe, probe_store, require_conditional_put};
 pub use reader::BatchStream;
 pub use stores::Stores;
 pub use table::{COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
@@ -35,6 +37,14 @@ pub enum StorageError {
     NotALocation(String),
     #[error("store of `{location}` failed")]
     Store {
+        location: String,
+        #[source]
+        source: object_store::Error,
+    },
+    #[error("store of `{location}` creates an object that exists: two commits could overwrite each other")]
+    CreatesAgain { location: String },
+    #[error("store of `{location}` takes no conditional puts: two commits could overwrite each other")]
+    NoConditionalPut {
         location: String,
         #[source]
         source: object_store::Error,
@@ -83,6 +93,22 @@ impl StorageError {
                 (Some(std::io::ErrorKind::NotFound), _) | (_, Some(404)) => Self::NotFound(location),
                 _ => Self::Store { location, source },
             },
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoConditionalPut { location, .. } if location.starts_with("file:") => {
+                Some("keep the warehouse on a file system that has hard links")
+            }
+            Self::NoConditionalPut { source: object_store::Error::NotImplemented { .. }, .. } => {
+                Some("take `aws_conditional_put` out of `storage` and the environment, and ask `lifecycle doctor`")
+            }
+            Self::CreatesAgain { .. } | Self::NoConditionalPut { .. } => {
+                Some("use a store that honours `If-None-Match: *`; `lifecycle doctor` tries it")
+            }
+            _ => None,
         }
     }
 
