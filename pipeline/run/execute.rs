@@ -123,7 +123,6 @@ async fn work(
         }
         return Ok((prepared.plan, None));
     }
-    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     land_sources(project, surroundings, &prepared, run_id, done).await?;
     let (plan, versions) = plan_after_landing(project, surroundings, request, &prepared).await?;
     let warehouse = warehouse(project, &surroundings.stores);
@@ -179,6 +178,7 @@ async fn land_sources(
     run_id: &str,
     done: &mut Progressed,
 ) -> Result<(), RunError> {
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
         let (report, record) =
             interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) })

@@ -130,7 +130,7 @@ async fn a_store_that_overwrites_what_exists_is_refused_before_anything_lands() 
 
     let days = ["backfill", "nightly", "--from", "2026-01-01", "--to", "2026-01-01"];
     let ran = project.lifecycle(&server, &days).await;
-    assert!(ran.code == Some(1) && ran.stderr.contains("creates an object that exists"), "{ran:?}");
+    assert!(ran.code != Some(0) && ran.stderr.contains("creates an object that exists"), "{ran:?}");
     let ran = project.lifecycle(&server, &["doctor"]).await.expect(1);
     assert!(ran.stdout.contains("the store creates an object that exists: two commits could"), "{ran:?}");
     assert_eq!(warehouse(&server), []);

@@ -49,7 +49,8 @@ async fn lands_each_object_once(bucket: &Bucket, objects: usize, landed: usize) 
     let again = zone.land(&source).await;
     assert_eq!((again.objects.len(), again.unchanged, again.committed), (0, landed, false));
     println!(
-        "{:?}: {objects} objects put in {put:.1} s, listed in {:.1} s; {landed} landed in {:.1} s: {} rows, {rejected} rejected",
+        "{:?}: {objects} objects put in {put:.1} s, listed in {:.1} s; {landed} landed in {:.1} s: {} rows, \
+         {rejected} rejected",
         bucket.kind,
         listed - put,
         started.elapsed().as_secs_f64() - listed,
