@@ -5,6 +5,7 @@
 mod binding;
 mod build;
 mod columns;
+mod counted;
 mod files_table;
 pub mod functions;
 mod lineage;
@@ -15,6 +16,7 @@ mod workspace;
 pub use binding::Bindings;
 pub use build::{Candidate, build_incremental, build_table};
 pub use columns::{arrow_schema, arrow_type, described_schema};
+pub use counted::Counted;
 pub use lineage::{ColumnOrigin, Lineage};
 pub use mistake::PlanMistake;
 pub use session::SessionSettings;
