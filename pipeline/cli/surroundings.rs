@@ -61,9 +61,8 @@ impl From<RunError> for Failure {
                 Failure::Usage(report)
             }
             RunError::State(error) => error.into(),
-            RunError::LeaseLost { .. } | RunError::Transform(_) | RunError::Publish(_) | RunError::Storage(_) => {
-                Failure::Failed(report)
-            }
+            RunError::Storage(error) => Failure::Failed(report.maybe_hint(error.hint().map(str::to_owned))),
+            RunError::LeaseLost { .. } | RunError::Transform(_) | RunError::Publish(_) => Failure::Failed(report),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::plan::{Action, ModelStep, RunPlan};
 use crate::state::{
     CheckRecord, CheckStatus, RunFinish, RunOutcome, RunStart, SourceRecord, State, TableAction, TableRecord,
 };
-use crate::storage::Release;
+use crate::storage::{Release, require_conditional_put};
 use crate::transform::{Bindings, Workspace};
 
 use super::build::{Builder, BuiltTable, landed_tables, sweep};
@@ -178,6 +178,7 @@ async fn land_sources(
     run_id: &str,
     done: &mut Progressed,
 ) -> Result<(), RunError> {
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
         let (report, record) =
             interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) })

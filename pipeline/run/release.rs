@@ -11,7 +11,7 @@ use crate::publish::{
     ExportRecord, ExportRequest, HistoryRequest, PublishError, rollback, set_files, write_exports, write_history,
 };
 use crate::state::State;
-use crate::storage::{Release, ReleasedTable, Snapshot, Warehouse};
+use crate::storage::{Release, ReleasedTable, Snapshot, Warehouse, require_conditional_put};
 use crate::transform::described_schema;
 
 use super::build::BuiltTable;
@@ -208,6 +208,7 @@ async fn roll_back(
         .await?
         .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     lease.require().await?;
     let run_id = Uuid::now_v7().to_string();
     let release = rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;

@@ -8,6 +8,7 @@
 
 mod data_file;
 mod postponed;
+mod probe;
 mod reader;
 mod retry;
 mod stores;
@@ -16,6 +17,7 @@ mod warehouse;
 mod writer;
 
 pub use data_file::DataFile;
+pub use probe::{ConditionalPut, StoreProbe, probe_store, require_conditional_put};
 pub use reader::BatchStream;
 pub use retry::{RetryPolicy, RetryingStore, StoreFailure, is_transient};
 pub use stores::Stores;
@@ -41,6 +43,14 @@ pub enum StorageError {
     NotALocation(String),
     #[error("store of `{location}` failed")]
     Store {
+        location: String,
+        #[source]
+        source: object_store::Error,
+    },
+    #[error("store of `{location}` creates an object that exists: two commits could overwrite each other")]
+    CreatesAgain { location: String },
+    #[error("store of `{location}` takes no conditional puts: two commits could overwrite each other")]
+    NoConditionalPut {
         location: String,
         #[source]
         source: object_store::Error,
@@ -108,6 +118,23 @@ impl StorageError {
     }
 
     /// Whether the same call may succeed when it is made again, later than the store was tried already.
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoConditionalPut { location, .. } if location.starts_with("file:") => {
+                Some("keep the warehouse on a file system that has hard links")
+            }
+            Self::NoConditionalPut { source: object_store::Error::NotImplemented { .. }, .. } => {
+                Some("take `aws_conditional_put` out of `storage` and the environment, and ask `lifecycle doctor`")
+            }
+            Self::CreatesAgain { .. } | Self::NoConditionalPut { .. } => {
+                Some("use a store that honours `If-None-Match: *`; `lifecycle doctor` tries it")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed when it is made again.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Conflict { .. })
             || chain(self).any(|cause| {

@@ -12,6 +12,7 @@
 )]
 
 mod cli;
+mod cloud;
 mod config;
 mod demo;
 mod faults;
