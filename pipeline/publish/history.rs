@@ -11,7 +11,7 @@ use futures::StreamExt;
 use crate::config::History;
 use crate::storage::{COLUMN_COMMENT, DataFile, Snapshot, StorageError, Table};
 
-use super::set_files;
+use super::{Contents, set_files};
 
 /// The column that says which day a row of a history is as of; the table is partitioned by it.
 pub const AS_OF: &str = "as_of";
@@ -21,6 +21,10 @@ pub const AS_OF: &str = "as_of";
 pub struct HistoryRequest<'a> {
     /// `marts/churn_history`.
     pub history_table: &'a Table,
+    /// The version that the commit goes on top of; `None` where there is no history yet.
+    pub base: Option<&'a Snapshot>,
+    /// What the history had before: the files of the version that the current release names.
+    pub before: &'a [DataFile],
     pub keeps: History,
     pub as_of: NaiveDate,
     /// Where the day's rows are: files of the table itself.
@@ -49,19 +53,18 @@ pub async fn write_history(request: &HistoryRequest<'_>) -> Result<Snapshot, Sto
         }
     }
     let written = if has_rows { writer.close().await? } else { Vec::new() };
-    let before = request.history_table.snapshot().await?;
-    let mut files: Vec<DataFile> = before
-        .iter()
-        .flat_map(|snapshot| &snapshot.files)
-        .filter(|file| day_of(file) != Some(request.as_of))
-        .cloned()
-        .collect();
+    let mut files: Vec<DataFile> =
+        request.before.iter().filter(|file| day_of(file) != Some(request.as_of)).cloned().collect();
     files.extend(written);
     let kept = kept_days(files.iter().filter_map(day_of).collect(), request.keeps);
     files.retain(|file| day_of(file).is_some_and(|day| kept.contains(&day)));
-    let description = format!("Snapshots of: {}", request.description);
-    let described = history_schema(request.described);
-    set_files(request.history_table, &described, &partition, &files, Some(&description), request.run_id).await
+    let contents = Contents {
+        schema: history_schema(request.described),
+        partition_columns: partition,
+        files,
+        description: Some(format!("Snapshots of: {}", request.description)),
+    };
+    set_files(request.history_table, request.base, &contents, request.run_id).await
 }
 
 fn day_of(file: &DataFile) -> Option<NaiveDate> {

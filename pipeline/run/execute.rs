@@ -18,7 +18,7 @@ use super::build::{Builder, BuiltTable, landed_tables, sweep};
 use super::landing::land_source;
 use super::lease::HeldLease;
 use super::prepare::{Prepared, check_request, find_job, plan_after_landing, prepare};
-use super::release::{Publication, export, publish};
+use super::release::{Publication, export, pin, publish, settle};
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What a run did.
@@ -112,6 +112,7 @@ async fn work(
     run_id: &str,
     done: &mut Progressed,
 ) -> Result<Worked, RunError> {
+    settle(&warehouse(project, &surroundings.stores), lease, run_id).await?;
     let prepared = prepare(project, surroundings, request).await?;
     if prepared.plan.has_nothing_to_do() {
         let tables = prepared.plan.models.iter().filter(|step| !matches!(step.action, Action::View | Action::Empty));
@@ -123,7 +124,7 @@ async fn work(
         }
         return Ok((prepared.plan, None));
     }
-    land_sources(project, surroundings, &prepared, run_id, done).await?;
+    land_sources(project, surroundings, &prepared, lease, run_id, done).await?;
     let (plan, versions) = plan_after_landing(project, surroundings, request, &prepared).await?;
     let warehouse = warehouse(project, &surroundings.stores);
     let job = find_job(project, &request.job)?;
@@ -141,14 +142,6 @@ async fn work(
     };
     let mut built = Vec::new();
     let outcome = build_and_check(&builder, surroundings, &plan, &prepared, done, &mut built).await;
-    let outcome = match outcome {
-        Ok(()) => lease.require().await,
-        failed => failed,
-    };
-    if let Err(error) = outcome {
-        sweep(&built, |_| false).await;
-        return Err(error);
-    }
     let publication = Publication {
         project,
         warehouse: &warehouse,
@@ -160,7 +153,18 @@ async fn work(
         landed: versions,
         now: (surroundings.clock)(),
     };
-    let release = publish(&publication, lease, surroundings).await?;
+    let pinned = match outcome {
+        Ok(()) => pin(&publication, lease).await,
+        Err(error) => Err(error),
+    };
+    let pinned = match pinned {
+        Ok(pinned) => pinned,
+        Err(error) => {
+            sweep(&built, |_| false).await;
+            return Err(error);
+        }
+    };
+    let release = publish(&publication, pinned, lease, surroundings).await?;
     for table in &mut done.tables {
         if table.step.publishes && table.step.action.is_build() {
             let released = release.tables.get(&table.step.model.to_string());
@@ -171,15 +175,24 @@ async fn work(
     Ok((plan, Some(release)))
 }
 
+/// Lands what waits.
+///
+/// A process that slept through its lease may land late, and does no harm: its commit goes on top of the version that it
+/// compared the drop zone with. Either nobody has landed since, and it lands what its successor would have; or somebody
+/// has, it compares anew and finds nothing left. No release names what it lands until a run has built from it. At worst
+/// it lands everything again under a contract that has been edited while it slept, and the next run sees that and
+/// lands everything under the new one; asking for the lease before each source makes that all but impossible.
 async fn land_sources(
     project: &Project,
     surroundings: &Surroundings,
     prepared: &Prepared,
+    lease: &HeldLease,
     run_id: &str,
     done: &mut Progressed,
 ) -> Result<(), RunError> {
     require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
+        lease.require().await?;
         let (report, record) =
             interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) })
                 .await?;

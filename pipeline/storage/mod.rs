@@ -6,7 +6,9 @@
 //!
 //! Every store that is handed out repeats what fails and may pass ([`RetryingStore`]).
 
+mod announcement;
 mod data_file;
+mod folder;
 mod postponed;
 mod probe;
 mod reader;
@@ -16,12 +18,14 @@ mod table;
 mod warehouse;
 mod writer;
 
+pub use announcement::Announcement;
 pub use data_file::DataFile;
+pub use folder::{Folder, StoredFile};
 pub use probe::{ConditionalPut, StoreProbe, probe_store, require_conditional_put};
 pub use reader::BatchStream;
 pub use retry::{RetryPolicy, RetryingStore, StoreFailure, is_transient};
 pub use stores::Stores;
-pub use table::{COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
+pub use table::{AddedFiles, COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
 pub use warehouse::{Release, ReleasedTable, Warehouse};
 pub use writer::FileWriter;
 

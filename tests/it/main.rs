@@ -14,6 +14,7 @@
 mod cli;
 mod cloud;
 mod config;
+mod crash;
 mod demo;
 mod faults;
 mod functions;
