@@ -8,7 +8,7 @@ mod history;
 mod rollback;
 
 pub use exports::{ExportRecord, ExportRequest, write_exports};
-pub use history::{HistoryRequest, write_history};
+pub use history::{HistoryRequest, commit_history, write_history_day};
 pub use rollback::rollback;
 
 use std::collections::BTreeSet;

@@ -25,6 +25,8 @@ pub enum RunError {
     NotOfJob { job: String, model: String },
     #[error("job `{job}` is being run by {owner} since {since}")]
     Busy { job: String, owner: String, since: DateTime<Utc> },
+    #[error("a backfill of job `{job}` is being run by {owner} since {since}")]
+    BackfillBusy { job: String, owner: String, since: DateTime<Utc> },
     #[error("landing failed")]
     Land(#[from] LandError),
     #[error(transparent)]

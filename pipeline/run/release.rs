@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use crate::config::{Job, Project, TableName};
 use crate::publish::{
-    ExportRecord, ExportRequest, HistoryRequest, PublishError, rollback, set_files, write_exports, write_history,
+    ExportRecord, ExportRequest, HistoryRequest, PublishError, commit_history, rollback, set_files, write_exports,
+    write_history_day,
 };
 use crate::state::State;
-use crate::storage::{Release, ReleasedTable, Snapshot, Warehouse};
+use crate::plan::ModelStep;
+use crate::storage::{DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse};
 use crate::transform::described_schema;
 
 use super::build::BuiltTable;
@@ -27,30 +29,49 @@ pub(super) struct Publication<'a> {
     pub as_of: NaiveDate,
     pub current: Option<&'a Release>,
     pub built: &'a [BuiltTable],
+    /// Days of histories that were written before.
+    pub staged: Vec<StagedHistory>,
     pub landed: BTreeMap<String, u64>,
     pub now: DateTime<Utc>,
 }
 
+/// A day's rows for a history: written, and invisible until the commit of a release.
+#[derive(Debug, Clone)]
+pub(super) struct StagedHistory {
+    pub step: ModelStep,
+    pub as_of: NaiveDate,
+    pub files: Vec<DataFile>,
+}
+
 /// Commits every table, then the record that makes them one release, then the exports.
 pub(super) async fn publish(
-    publication: &Publication<'_>,
+    publication: Publication<'_>,
     lease: &HeldLease,
     surroundings: &Surroundings,
 ) -> Result<Release, RunError> {
     let mut tables: BTreeMap<String, ReleasedTable> =
         publication.current.map(|release| release.tables.clone()).unwrap_or_default();
+    let mut staged: BTreeMap<TableName, Vec<StagedHistory>> = BTreeMap::new();
+    for history in &publication.staged {
+        staged.entry(history.step.model.clone()).or_default().push(history.clone());
+    }
     let stage = surroundings.progress.start("publishing", Some(publication.built.len() as u64));
     for built in publication.built {
         stage.message(&built.step.model.to_string());
         if built.step.publishes && (built.step.action.is_build()) {
-            let released = commit(publication, built).await?;
+            let released = commit(&publication, built).await?;
             tables.insert(built.step.model.to_string(), released);
         }
         if built.step.writes_history {
-            let (name, released) = history(publication, built).await?;
-            tables.insert(name, released);
+            let history = stage_history(publication.project, publication.warehouse, publication.as_of, built).await?;
+            staged.entry(built.step.model.clone()).or_default().push(history);
         }
         stage.advance(1);
+    }
+    for days in staged.into_values() {
+        if let Some((name, released)) = history(&publication, days).await? {
+            tables.insert(name, released);
+        }
     }
     let number = publication.current.map_or(1, |release| release.number + 1);
     let as_of = publication.current.map_or(publication.as_of, |release| release.as_of.max(publication.as_of));
@@ -90,33 +111,66 @@ async fn commit(publication: &Publication<'_>, built: &BuiltTable) -> Result<Rel
         set_files(&candidate.table, &described, &[], &candidate.files, Some(&description), publication.run_id)
             .await
             .map_err(failed)?;
-    Ok(released(publication, built, &snapshot))
+    Ok(released(publication, &built.step, &snapshot))
 }
 
-async fn history(publication: &Publication<'_>, built: &BuiltTable) -> Result<(String, ReleasedTable), RunError> {
-    let name = TableName::new(&built.step.model.schema, format!("{}_history", built.step.model.table));
-    let failed = |source| PublishError::Commit { table: name.to_string(), source };
-    let (Some(candidate), Some(model)) = (&built.candidate, publication.project.models.get(&built.step.model)) else {
-        return Err(RunError::NothingPublished { job: publication.job.name.clone() });
+/// `marts.churn_history` and its table.
+fn history_table(warehouse: &Warehouse, model: &TableName) -> Result<(TableName, Table), RunError> {
+    let name = TableName::new(&model.schema, format!("{}_history", model.table));
+    let table = warehouse.table(&name.schema, &name.table)?;
+    Ok((name, table))
+}
+
+/// Writes a candidate's rows as those of a day of its history.
+pub(super) async fn stage_history(
+    project: &Project,
+    warehouse: &Warehouse,
+    as_of: NaiveDate,
+    built: &BuiltTable,
+) -> Result<StagedHistory, RunError> {
+    let (name, table) = history_table(warehouse, &built.step.model)?;
+    let files = match &built.candidate {
+        Some(candidate) if project.models.contains_key(&built.step.model) => {
+            write_history_day(&table, as_of, &candidate.table, &candidate.schema, &candidate.files)
+                .await
+                .map_err(|source| PublishError::Commit { table: name.to_string(), source })?
+        }
+        _ => Vec::new(),
     };
-    let history_table = publication.warehouse.table(&name.schema, &name.table)?;
+    Ok(StagedHistory { step: built.step.clone(), as_of, files })
+}
+
+/// Deletes a day's rows that no commit will name.
+pub(super) async fn discard_history(warehouse: &Warehouse, staged: &StagedHistory) {
+    if let Ok((_, table)) = history_table(warehouse, &staged.step.model) {
+        table.discard(&staged.files).await;
+    }
+}
+
+/// Commits days of one history as one version.
+async fn history(
+    publication: &Publication<'_>,
+    days: Vec<StagedHistory>,
+) -> Result<Option<(String, ReleasedTable)>, RunError> {
+    let Some(newest) = days.iter().max_by_key(|day| day.as_of).map(|day| day.step.clone()) else { return Ok(None) };
+    let Some(model) = publication.project.models.get(&newest.model) else { return Ok(None) };
+    let (name, table) = history_table(publication.warehouse, &newest.model)?;
     let request = HistoryRequest {
-        history_table: &history_table,
+        history_table: &table,
         keeps: model.history,
-        as_of: publication.as_of,
-        table: &candidate.table,
-        schema: &candidate.schema,
-        files: &candidate.files,
+        days: days.into_iter().map(|day| (day.as_of, day.files)).collect(),
         description: &model.description,
         described: &described_schema(&model.columns),
         run_id: publication.run_id,
     };
-    let snapshot = write_history(&request).await.map_err(failed)?;
-    Ok((name.to_string(), released(publication, built, &snapshot)))
+    let snapshot = commit_history(request)
+        .await
+        .map_err(|source| PublishError::Commit { table: name.to_string(), source })?;
+    Ok(Some((name.to_string(), released(publication, &newest, &snapshot))))
 }
 
-fn released(publication: &Publication<'_>, built: &BuiltTable, snapshot: &Snapshot) -> ReleasedTable {
-    let fingerprint = &built.step.fingerprint;
+fn released(publication: &Publication<'_>, step: &ModelStep, snapshot: &Snapshot) -> ReleasedTable {
+    let fingerprint = &step.fingerprint;
     ReleasedTable {
         version: snapshot.version,
         rows: snapshot.files.iter().map(crate::storage::DataFile::rows).sum(),

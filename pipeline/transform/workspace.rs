@@ -64,6 +64,12 @@ impl Workspace {
         Self::with_runtime(&self.settings, self.bindings.clone(), &self.stores, self.runtime.clone())
     }
 
+    /// [`Workspace::sibling`] for another day, with query partitions of its own number.
+    pub fn sibling_for(&self, bindings: Bindings, parallelism: usize) -> Result<Self, TransformError> {
+        let settings = SessionSettings { parallelism, ..self.settings.clone() };
+        Self::with_runtime(&settings, bindings, &self.stores, self.runtime.clone())
+    }
+
     pub(super) fn context(&self) -> &SessionContext {
         &self.context
     }
