@@ -100,6 +100,8 @@ pub enum Command {
     Docs(DocsArguments),
     /// Publish an earlier release again
     Rollback(RollbackArguments),
+    /// Delete old releases, and files that no reader needs
+    Vacuum(super::vacuum::VacuumArguments),
     /// Check the environment: configuration, stores, state, machine
     Doctor(DoctorArguments),
     /// Print a completion script for a shell

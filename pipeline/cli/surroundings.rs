@@ -9,6 +9,7 @@ use super::failure::{Failure, Report};
 use crate::check::{Finding, Outcome};
 use crate::config::Project;
 use crate::land::LandError;
+use crate::publish::PublishError;
 use crate::run::{RunError, Surroundings};
 use crate::storage::Stores;
 
@@ -60,13 +61,16 @@ impl From<RunError> for Failure {
             RunError::Checks(findings) => Failure::ChecksFailed(checks_report(report, &findings)),
             RunError::Interrupted => Failure::interrupted(),
             RunError::Land(error) => Failure::Failed(land_report(report, &error)),
-            RunError::NothingPublished { .. } | RunError::Publish(crate::publish::PublishError::NoRelease { .. }) => {
+            RunError::NothingPublished { .. }
+            | RunError::Publish(PublishError::NoRelease { .. } | PublishError::Vacuumed { .. }) => {
                 Failure::Usage(report)
             }
             RunError::State(error) => error.into(),
-            RunError::LeaseLost { .. } | RunError::Transform(_) | RunError::Publish(_) | RunError::Storage(_) => {
-                Failure::Failed(report)
+            RunError::LeaseLost { .. }
+            | RunError::Publish(PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. }) => {
+                Failure::Failed(report.hint("see what it did with `lifecycle runs`, then run this again if it is still needed"))
             }
+            RunError::Transform(_) | RunError::Publish(_) | RunError::Storage(_) => Failure::Failed(report),
         }
     }
 }

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use crate::config::History;
 use crate::storage::{COLUMN_COMMENT, DataFile, Snapshot, StorageError, Table};
 
-use super::set_files;
+use super::{Contents, set_files};
 
 /// The column that says which day a row of a history is as of; the table is partitioned by it.
 pub const AS_OF: &str = "as_of";
@@ -21,6 +21,10 @@ pub const AS_OF: &str = "as_of";
 pub struct HistoryRequest<'a> {
     /// `marts/churn_history`.
     pub history_table: &'a Table,
+    /// The version that the commit goes on top of; `None` where there is no history yet.
+    pub base: Option<&'a Snapshot>,
+    /// What the history had before: the files of the version that the current release names.
+    pub before: &'a [DataFile],
     pub keeps: History,
     /// By day: what [`write_history_day`] wrote.
     pub days: BTreeMap<NaiveDate, Vec<DataFile>>,
@@ -55,20 +59,18 @@ pub async fn write_history_day(
 
 /// Puts days' rows in the place of what the history had of those days, and drops days that it does not keep.
 pub async fn commit_history(request: HistoryRequest<'_>) -> Result<Snapshot, StorageError> {
-    let partition = vec![AS_OF.to_owned()];
-    let before = request.history_table.snapshot().await?;
-    let mut files: Vec<DataFile> = before
-        .iter()
-        .flat_map(|snapshot| &snapshot.files)
-        .filter(|file| day_of(file).is_none_or(|day| !request.days.contains_key(&day)))
-        .cloned()
-        .collect();
+    let is_written = |file: &&DataFile| day_of(file).is_some_and(|day| request.days.contains_key(&day));
+    let mut files: Vec<DataFile> = request.before.iter().filter(|file| !is_written(file)).cloned().collect();
     files.extend(request.days.into_values().flatten());
     let kept = kept_days(files.iter().filter_map(day_of).collect(), request.keeps);
     files.retain(|file| day_of(file).is_some_and(|day| kept.contains(&day)));
-    let description = format!("Snapshots of: {}", request.description);
-    let described = history_schema(request.described);
-    set_files(request.history_table, &described, &partition, &files, Some(&description), request.run_id).await
+    let contents = Contents {
+        schema: history_schema(request.described),
+        partition_columns: vec![AS_OF.to_owned()],
+        files,
+        description: Some(format!("Snapshots of: {}", request.description)),
+    };
+    set_files(request.history_table, request.base, &contents, request.run_id).await
 }
 
 fn day_of(file: &DataFile) -> Option<NaiveDate> {

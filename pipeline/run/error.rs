@@ -47,6 +47,20 @@ pub enum RunError {
     Interrupted,
 }
 
+impl RunError {
+    /// Whether somebody else has taken over the job.
+    pub(super) fn is_overtaken(&self) -> bool {
+        let is_overtaken = |error: &PublishError| {
+            matches!(error, PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. })
+        };
+        match self {
+            RunError::LeaseLost { .. } => true,
+            RunError::Publish(error) => is_overtaken(error),
+            _ => false,
+        }
+    }
+}
+
 /// An error and its causes in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -19,7 +19,7 @@ use super::landed::Landed;
 use super::landing::land_source;
 use super::lease::HeldLease;
 use super::prepare::{Prepared, check_request, find_job, prepare};
-use super::release::{Publication, export, publish};
+use super::release::{Publication, export, pin, publish, settle};
 use super::turns;
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
@@ -144,13 +144,14 @@ async fn work(
     lease: &HeldLease,
     run: &mut RunAtWork,
 ) -> Result<Worked, RunError> {
+    settle(&warehouse(project, &surroundings.stores), lease, &run.run_id).await?;
     let prepared = prepare(project, surroundings, request).await?;
     if prepared.plan.has_nothing_to_do() {
         stand_still(project, surroundings, &prepared.plan, prepared.current.as_ref(), run).await?;
         return Ok((prepared.plan, None));
     }
     let sources = prepared.plan.sources.clone();
-    let landed = land_and_look(project, surroundings, prepared, run).await?;
+    let landed = land_and_look(project, surroundings, prepared, lease, run).await?;
     let plan = RunPlan { sources, ..landed.plan(project, request) };
     let release = build_and_publish(project, surroundings, request, lease, &landed, &plan, run).await?;
     Ok((plan, Some(release)))
@@ -180,9 +181,10 @@ pub(super) async fn land_and_look(
     project: &Project,
     surroundings: &Surroundings,
     prepared: Prepared,
+    lease: &HeldLease,
     run: &mut RunAtWork,
 ) -> Result<Landed, RunError> {
-    land_sources(project, surroundings, &prepared, &run.run_id, &mut run.done).await?;
+    land_sources(project, surroundings, &prepared, lease, &run.run_id, &mut run.done).await?;
     Landed::look(project, surroundings, prepared).await
 }
 
@@ -212,14 +214,6 @@ pub(super) async fn build_and_publish(
     };
     let mut built = Vec::new();
     let outcome = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built).await;
-    let outcome = match outcome {
-        Ok(()) => lease.require().await,
-        failed => failed,
-    };
-    if let Err(error) = outcome {
-        sweep(&built, |_| false).await;
-        return Err(error);
-    }
     let publication = Publication {
         project,
         warehouse: &warehouse,
@@ -232,7 +226,18 @@ pub(super) async fn build_and_publish(
         landed: landed.versions(),
         now: (surroundings.clock)(),
     };
-    let release = publish(publication, lease, surroundings).await?;
+    let pinned = match outcome {
+        Ok(()) => pin(&publication, lease).await,
+        Err(error) => Err(error),
+    };
+    let pinned = match pinned {
+        Ok(pinned) => pinned,
+        Err(error) => {
+            sweep(&built, |_| false).await;
+            return Err(error);
+        }
+    };
+    let release = publish(&publication, pinned, lease, surroundings).await?;
     note_versions(&mut run.done.tables, &release);
     sweep(&built, |built| built.step.publishes).await;
     Ok(release)
@@ -245,14 +250,23 @@ pub(super) fn note_versions(tables: &mut [TableReport], release: &Release) {
     }
 }
 
+/// Lands what waits.
+///
+/// A process that slept through its lease may land late, and does no harm: its commit goes on top of the version that it
+/// compared the drop zone with. Either nobody has landed since, and it lands what its successor would have; or somebody
+/// has, it compares anew and finds nothing left. No release names what it lands until a run has built from it. At worst
+/// it lands everything again under a contract that has been edited while it slept, and the next run sees that and
+/// lands everything under the new one; asking for the lease before each source makes that all but impossible.
 async fn land_sources(
     project: &Project,
     surroundings: &Surroundings,
     prepared: &Prepared,
+    lease: &HeldLease,
     run_id: &str,
     done: &mut Progressed,
 ) -> Result<(), RunError> {
     for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
+        lease.require().await?;
         let (report, record) =
             interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) })
                 .await?;

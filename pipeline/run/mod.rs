@@ -22,6 +22,7 @@ mod prepare;
 mod release;
 mod shared_tables;
 mod turns;
+mod vacuum;
 mod validate;
 mod view;
 
@@ -35,6 +36,7 @@ pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
+pub use vacuum::{VacuumReport, VacuumRequest, VacuumedFolder, vacuum};
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};
 

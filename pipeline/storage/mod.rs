@@ -4,17 +4,21 @@
 //! A commit is one conditional put of the next log file: of two writers that start from the same version, one wins and
 //! the other gets [`StorageError::Conflict`].
 
+mod announcement;
 mod data_file;
+mod folder;
 mod reader;
 mod stores;
 mod table;
 mod warehouse;
 mod writer;
 
+pub use announcement::Announcement;
 pub use data_file::DataFile;
+pub use folder::{Folder, StoredFile};
 pub use reader::BatchStream;
 pub use stores::Stores;
-pub use table::{COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
+pub use table::{AddedFiles, COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
 pub use warehouse::{Release, ReleasedTable, Warehouse};
 pub use writer::FileWriter;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
 use deltalake_core::DeltaTableError;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
@@ -63,6 +64,15 @@ pub struct Change {
     pub metadata: CommitMetadata,
     /// An application id and version that readers can ask the table for.
     pub transaction: Option<(String, i64)>,
+}
+
+/// What a commit added to a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedFiles {
+    /// `None` where the commit does not say.
+    pub committed_at: Option<DateTime<Utc>>,
+    /// As the log has them: relative to the table, and URL-encoded.
+    pub paths: Vec<String>,
 }
 
 impl Snapshot {
@@ -209,17 +219,32 @@ impl Table {
 
     /// The facts that the commit of a version carries; `None` where that version does not exist or its log entry is gone.
     pub async fn commit_metadata(&self, version: u64) -> Result<Option<CommitMetadata>, StorageError> {
+        let Some(actions) = self.actions(version).await? else { return Ok(None) };
+        let info = actions.into_iter().find_map(|mut action| match action.remove("commitInfo") {
+            Some(Value::Object(info)) => Some(info),
+            _ => None,
+        });
+        Ok(Some(info.unwrap_or_default()))
+    }
+
+    /// The files that a version added; `None` where that version does not exist or its log entry is gone.
+    pub async fn added_files(&self, version: u64) -> Result<Option<AddedFiles>, StorageError> {
+        let Some(actions) = self.actions(version).await? else { return Ok(None) };
+        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let timestamp = actions.iter().find_map(|action| action.get("commitInfo")?.get("timestamp")?.as_i64());
+        Ok(Some(AddedFiles {
+            committed_at: timestamp.and_then(DateTime::from_timestamp_millis),
+            paths: actions.iter().filter_map(|action| text(action.get("add")?.get("path"))).collect(),
+        }))
+    }
+
+    async fn actions(&self, version: u64) -> Result<Option<Vec<Map<String, Value>>>, StorageError> {
         let Some(bytes) = self.log_store.read_commit_entry(version).await.map_err(|error| self.failed(error))? else {
             return Ok(None);
         };
-        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let action: Value = serde_json::from_slice(line)
-                .map_err(|source| self.failed(DeltaTableError::SerializeLogJson { json_err: source }))?;
-            if let Some(Value::Object(info)) = action.get("commitInfo") {
-                return Ok(Some(info.clone()));
-            }
-        }
-        Ok(Some(CommitMetadata::new()))
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let actions = lines.map(serde_json::from_slice).collect::<Result<_, _>>();
+        actions.map(Some).map_err(|source| self.failed(DeltaTableError::SerializeLogJson { json_err: source }))
     }
 
     fn failed(&self, error: DeltaTableError) -> StorageError {

@@ -21,7 +21,7 @@ use crate::storage::Release;
 
 use super::super::execute::{RunAtWork, note_versions};
 use super::super::lease::HeldLease;
-use super::super::release::{Publication, publish};
+use super::super::release::{Publication, pin, publish};
 use super::super::{RunError, RunRequest, Surroundings, turns};
 use super::old_days::{DayWork, OldDays};
 use super::{BackfillListener, BackfillWork, DayReport};
@@ -78,7 +78,8 @@ impl Site {
         let recorded = day.run.record(&self.state, &self.surroundings, outcome).await;
         let (ended, message) = match outcome {
             Ok(_) => (DayOutcome::Done, None),
-            Err(RunError::Interrupted | RunError::LeaseLost { .. }) => (DayOutcome::Interrupted, None),
+            Err(error) if error.is_overtaken() => (DayOutcome::Interrupted, None),
+            Err(RunError::Interrupted) => (DayOutcome::Interrupted, None),
             Err(error) => (DayOutcome::Failed, Some(super::super::error::chain(error))),
         };
         let run_id = Some(day.run.run_id.as_str());
@@ -94,7 +95,7 @@ impl Site {
         self.days.advance(1);
         match outcome {
             // Somebody else has the job and its days: they are no longer ours to write about.
-            Err(RunError::LeaseLost { .. }) => Ok(()),
+            Err(error) if error.is_overtaken() => Ok(()),
             _ => recorded.and(ended),
         }
     }
@@ -262,7 +263,7 @@ impl Publisher<'_> {
                 for (day, _) in &ready {
                     self.crew.site.end(day, Err(&error), self.listener).await?;
                 }
-                if matches!(error, RunError::LeaseLost { .. }) {
+                if error.is_overtaken() {
                     return Err(error);
                 }
                 // It may have failed after the record was written. Files that it committed stay.
@@ -281,8 +282,6 @@ impl Publisher<'_> {
         };
         let wanted = ready.iter().flat_map(|(_, work)| work.shared.iter().cloned()).collect();
         let shared = days.unpublished(&wanted).await;
-        site.job.require().await?;
-        days.note_tried(&shared).await;
         let publication = Publication {
             project: days.project(),
             warehouse: &days.warehouse,
@@ -295,7 +294,9 @@ impl Publisher<'_> {
             landed: days.versions(),
             now: (site.surroundings.clock)(),
         };
-        let release = publish(publication, &site.job, &site.surroundings).await?;
+        let pinned = pin(&publication, &site.job).await?;
+        days.note_tried(&shared).await;
+        let release = publish(&publication, pinned, &site.job, &site.surroundings).await?;
         days.note_published(&shared).await;
         Ok(release)
     }

@@ -29,6 +29,7 @@ use super::execute::{RunAtWork, build_and_publish, land_and_look, stand_still};
 use super::landed::Landed;
 use super::lease::HeldLease;
 use super::prepare::{check_request, find_job, prepare};
+use super::release::settle;
 use super::{RunError, RunRequest, Surroundings, turns};
 use crew::{DayAtWork, Site, work_on};
 use old_days::OldDays;
@@ -265,7 +266,7 @@ async fn take_turn(project: &Arc<Project>, site: &Arc<Site>, listener: &dyn Back
                 base.prepared.current = release.or(base.prepared.current);
                 current = base.prepared.current.clone();
             }
-            Err(error @ (RunError::Interrupted | RunError::LeaseLost { .. })) => return Err(error),
+            Err(error) if error.is_overtaken() || matches!(error, RunError::Interrupted) => return Err(error),
             // A release may have been named before something else failed.
             Err(_) => {
                 current = warehouse.current_release(&day.request.job).await?;
@@ -286,8 +287,10 @@ async fn land(
     day: &mut DayAtWork,
     listener: &dyn BackfillListener,
 ) -> Result<Landed, RunError> {
+    let warehouse = super::warehouse(project, &site.surroundings.stores);
+    settle(&warehouse, &site.job, &day.run.run_id).await?;
     let prepared = prepare(project, &site.surroundings, &day.request).await?;
-    let landed = land_and_look(project, &site.surroundings, prepared, &mut day.run).await?;
+    let landed = land_and_look(project, &site.surroundings, prepared, &site.job, &mut day.run).await?;
     let RunAtWork { done, .. } = &day.run;
     if !done.landings.is_empty() {
         let sum = |count: fn(&crate::land::LandingReport) -> u64| done.landings.iter().map(count).sum();
