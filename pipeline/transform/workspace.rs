@@ -70,6 +70,10 @@ impl Workspace {
         Self::with_runtime(&settings, bindings, &self.stores, self.runtime.clone())
     }
 
+    pub(super) fn memory_limit(&self) -> u64 {
+        self.settings.memory_limit
+    }
+
     pub(super) fn context(&self) -> &SessionContext {
         &self.context
     }
@@ -211,7 +215,7 @@ impl Workspace {
         planned.err().map(|error| PlanMistake::of_engine(&error))
     }
 
-    fn register(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<(), TransformError> {
+    pub(super) fn register(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<(), TransformError> {
         let failed = |error| TransformError::engine(format!("table `{name}` cannot be registered"), error);
         let catalog = self
             .context

@@ -11,7 +11,7 @@ use crate::config::{Job, Project, TableName};
 use crate::plan::{Action, ModelStep, RunPlan};
 use crate::progress::StageProgress;
 use crate::storage::{Release, Warehouse};
-use crate::transform::{Bindings, Candidate, LandedTable, Workspace};
+use crate::transform::{Bindings, Candidate, KeptRows, LandedTable, Workspace};
 
 use super::super::build::{Builder, BuiltTable, sweep};
 use super::super::execute::{Progressed, TableReport, interruptible, rows_before, table_report};
@@ -30,9 +30,15 @@ pub(super) struct OldDays {
     landed_tables: BTreeMap<String, LandedTable>,
     /// Holds landed tables, seeds, and the shared tables as they are built.
     workspace: Workspace,
-    shared: Mutex<BTreeMap<TableName, SharedTable>>,
+    shared: Mutex<Shared>,
     /// Query partitions of one day.
     parallelism: usize,
+}
+
+struct Shared {
+    tables: BTreeMap<TableName, SharedTable>,
+    /// Of those that each day reads anew.
+    kept: KeptRows,
 }
 
 /// A table whose rows are the same on all days.
@@ -73,6 +79,8 @@ impl OldDays {
         let parallelism = settings.parallelism.div_ceil(at_once.max(1)).max(1);
         // Shared tables do not look at the day; any will do.
         let bindings = Bindings::new(NaiveDate::default(), &landed.prepared.parameters);
+        let workspace = Workspace::new(&settings, bindings, &surroundings.stores)?;
+        let shared = Shared { tables: BTreeMap::new(), kept: KeptRows::new(&workspace) };
         let days = Self {
             project: project.clone(),
             surroundings: surroundings.clone(),
@@ -80,8 +88,8 @@ impl OldDays {
             job: find_job(project, job)?.clone(),
             landed_tables: landed.tables(project, surroundings, job).await?,
             landed,
-            workspace: Workspace::new(&settings, bindings, &surroundings.stores)?,
-            shared: Mutex::new(BTreeMap::new()),
+            workspace,
+            shared: Mutex::new(shared),
             parallelism,
         };
         days.builder(&days.workspace).register_inputs()?;
@@ -169,7 +177,7 @@ impl OldDays {
         for built in own.iter().filter(|built| built.step.writes_history) {
             work.histories.push(self.stage(plan.as_of, built).await?);
         }
-        for (model, table) in self.shared.lock().await.iter() {
+        for (model, table) in &self.shared.lock().await.tables {
             let step = &table.built.step;
             if !step.action.is_build() || plan.step(model).is_none() {
                 continue;
@@ -202,7 +210,7 @@ impl OldDays {
     /// Sees that a shared table is there. While one day builds it, the others wait.
     async fn share(&self, step: &ModelStep, plan: &RunPlan, done: &mut Progressed) -> Result<(), RunError> {
         let mut shared = self.shared.lock().await;
-        if let Some(table) = shared.get(&step.model) {
+        if let Some(table) = shared.tables.get(&step.model) {
             let is_told = done.tables.iter().any(|report| report.step.model == step.model);
             if !is_told && !matches!(step.action, Action::View | Action::Empty) {
                 done.tables.push(shared_report(step, table));
@@ -214,8 +222,22 @@ impl OldDays {
             done.tables.push(table_report(&built));
         }
         let table = SharedTable { built, day: plan.as_of, findings: None, is_tried: false, is_published: false };
-        shared.insert(step.model.clone(), table);
+        shared.tables.insert(step.model.clone(), table);
+        if self.is_read_by_days(plan, &step.model) {
+            interruptible(&self.surroundings, async {
+                shared.kept.keep(&self.workspace, &step.model).await;
+                Ok(())
+            })
+            .await?;
+        }
         Ok(())
+    }
+
+    /// Whether a table that depends on the day reads this one.
+    fn is_read_by_days(&self, plan: &RunPlan, model: &TableName) -> bool {
+        let graph = &self.landed.prepared.graph;
+        let mut of_days = plan.models.iter().filter(|step| step.fingerprint.depends_on_as_of);
+        of_days.any(|step| graph.upstream(&step.model).contains(model))
     }
 
     async fn check(
@@ -236,7 +258,7 @@ impl OldDays {
                 findings
             } else {
                 let mut shared = self.shared.lock().await;
-                let Some(table) = shared.get_mut(&step.model) else { continue };
+                let Some(table) = shared.tables.get_mut(&step.model) else { continue };
                 match &table.findings {
                     Some(known) => known.clone(),
                     None => {
@@ -260,7 +282,7 @@ impl OldDays {
     /// The shared tables among these that no release names yet, ready to be published.
     pub async fn unpublished(&self, wanted: &BTreeSet<TableName>) -> Vec<BuiltTable> {
         let shared = self.shared.lock().await;
-        let waiting = shared.values().filter(|table| !table.is_published && wanted.contains(&table.built.step.model));
+        let waiting = shared.tables.values().filter(|table| !table.is_published && wanted.contains(&table.built.step.model));
         let mut built: Vec<BuiltTable> = waiting.map(|table| table.built.clone()).collect();
         for table in &mut built {
             // Its rows of the day are among the day's histories.
@@ -272,7 +294,7 @@ impl OldDays {
     pub async fn note_tried(&self, tables: &[BuiltTable]) {
         let mut shared = self.shared.lock().await;
         for built in tables {
-            if let Some(table) = shared.get_mut(&built.step.model) {
+            if let Some(table) = shared.tables.get_mut(&built.step.model) {
                 table.is_tried = true;
             }
         }
@@ -281,7 +303,7 @@ impl OldDays {
     pub async fn note_published(&self, tables: &[BuiltTable]) {
         let mut shared = self.shared.lock().await;
         for built in tables {
-            if let Some(table) = shared.get_mut(&built.step.model) {
+            if let Some(table) = shared.tables.get_mut(&built.step.model) {
                 table.is_published = true;
             }
         }
@@ -291,7 +313,7 @@ impl OldDays {
     pub async fn sweep(&self) {
         let shared = self.shared.lock().await;
         let left: Vec<BuiltTable> =
-            shared.values().filter(|table| !table.is_tried).map(|table| table.built.clone()).collect();
+            shared.tables.values().filter(|table| !table.is_tried).map(|table| table.built.clone()).collect();
         sweep(&left, |_| false).await;
     }
 
