@@ -14,6 +14,7 @@
 mod backfill;
 mod cli;
 mod config;
+mod crash;
 mod demo;
 mod functions;
 mod independent;

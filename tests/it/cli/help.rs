@@ -36,6 +36,7 @@ fn all_commands() {
       query        Query the published tables with SQL
       docs         Write the data dictionary: every table, column, parameter and check
       rollback     Publish an earlier release again
+      vacuum       Delete old releases, and files that no reader needs
       doctor       Check the environment: configuration, stores, state, machine
       completions  Print a completion script for a shell
 
@@ -492,6 +493,36 @@ fn rollback() {
 
     Publishes the tables of an earlier release as a new one; without a number, of the release before the
     current one.
+    ");
+}
+
+#[test]
+fn vacuum() {
+    insta::assert_snapshot!(help(&["vacuum"]), @r"
+    exit code 0
+    ----- stdout
+    Delete old releases, and files that no reader needs
+
+    Usage: lifecycle vacuum [OPTIONS]
+
+    Options:
+          --keep <DAYS>  Keep the releases that were current in so many days: from 7d, because younger
+                         files stay anyway, to 365d, because the tables' logs reach no farther back
+                         [default: 30d]
+          --dry-run      Print what would be deleted, by table, and delete nothing
+      -h, --help         Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle vacuum --dry-run
+      lifecycle vacuum
+      lifecycle vacuum --keep 90d
+
+    Deletes old releases, the files that only they need, and what killed runs and failed landings have
+    left. The newest version of each table stays, and so does everything that a kept release needs:
+    those of the last 30 days and the newest five, which `rollback` and `query --release` can reach. No
+    file that is younger than 7 days is deleted. Refuses to work while a job runs.
     ");
 }
 

@@ -6,7 +6,6 @@ mod descriptions;
 mod facts;
 mod failures;
 mod floors;
-mod interruptions;
 mod repeats;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +110,11 @@ impl Shop {
         let shop = Self::whole();
         shop.edit("jobs/nightly.yaml", "models: [marts]", &format!("models: [{}]", MODELS.join(", ")));
         shop
+    }
+
+    /// A project whose files a test writes itself.
+    pub fn in_folder(folder: TempDir) -> Self {
+        Self { folder }
     }
 
     /// A project with this repository's job and models, and no raw file.
@@ -373,7 +377,7 @@ fn copy(from: &Path, to: &Path, is_linked: bool) {
 }
 
 /// Every file below a folder, with its size.
-fn files(folder: &Path) -> BTreeMap<String, u64> {
+pub fn files(folder: &Path) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
     while let Some(next) = open.pop() {
