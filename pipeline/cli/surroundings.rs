@@ -55,6 +55,9 @@ impl From<RunError> for Failure {
                 Failure::Usage(report.hint("add it to the job's `models`, or name one that the job builds"))
             }
             RunError::Busy { .. } => Failure::Failed(report.hint("wait until that run has ended, then run it again")),
+            RunError::BackfillBusy { .. } => {
+                Failure::Failed(report.hint("wait until it has ended, or `lifecycle backfill cancel` it"))
+            }
             RunError::Checks(findings) => Failure::ChecksFailed(checks_report(report, &findings)),
             RunError::Interrupted => Failure::interrupted(),
             RunError::Land(error) => Failure::Failed(land_report(report, &error)),

@@ -66,6 +66,16 @@ impl Workspace {
         Self::with_runtime(&self.settings, self.bindings.clone(), &self.stores, self.runtime.clone())
     }
 
+    /// [`Workspace::sibling`] for another day, with query partitions of its own number.
+    pub fn sibling_for(&self, bindings: Bindings, parallelism: usize) -> Result<Self, TransformError> {
+        let settings = SessionSettings { parallelism, ..self.settings.clone() };
+        Self::with_runtime(&settings, bindings, &self.stores, self.runtime.clone())
+    }
+
+    pub(super) fn memory_limit(&self) -> u64 {
+        self.settings.memory_limit
+    }
+
     pub(super) fn context(&self) -> &SessionContext {
         &self.context
     }
@@ -209,7 +219,7 @@ impl Workspace {
         Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new())]).optimize(plan, &state, |_, _| {}).map(|_| ())
     }
 
-    fn register(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<(), TransformError> {
+    pub(super) fn register(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<(), TransformError> {
         let failed = |error| TransformError::engine(format!("table `{name}` cannot be registered"), error);
         let catalog = self
             .context

@@ -11,6 +11,7 @@
     reason = "a test that cannot go on fails by panicking, and what it prints is shown when it fails"
 )]
 
+mod backfill;
 mod cli;
 mod cloud;
 mod config;
