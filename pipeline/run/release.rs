@@ -8,11 +8,11 @@ use futures::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use crate::config::{Job, Project, TableName};
+use crate::plan::ModelStep;
 use crate::publish::{
     Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, commit_history, find_unsettled, plan_rollback,
     record_release, set_files, write_exports, write_history_day,
 };
-use crate::plan::ModelStep;
 use crate::state::State;
 use crate::storage::{
     Announcement, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse, require_conditional_put,

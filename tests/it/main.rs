@@ -19,6 +19,7 @@ mod crash;
 mod demo;
 mod faults;
 mod functions;
+mod hostile;
 mod independent;
 mod land;
 mod memory;
