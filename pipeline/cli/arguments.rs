@@ -104,6 +104,8 @@ pub enum Command {
     Docs(DocsArguments),
     /// Publish an earlier release again
     Rollback(RollbackArguments),
+    /// Delete old releases, and files that no reader needs
+    Vacuum(super::vacuum::VacuumArguments),
     /// Check the environment: configuration, stores, state, machine
     Doctor(DoctorArguments),
     /// Print a completion script for a shell
@@ -230,11 +232,14 @@ pub struct RunArguments {
                       lifecycle backfill <list|resume|cancel>",
     after_help = "Examples:
   lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31
-  lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed
+  lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --dry-run
+  lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed --parallel 4
   lifecycle backfill list
   lifecycle backfill resume 0192
 
-The list of days is written down first: a backfill that was killed goes on with `resume` where it stopped."
+The list of days is written down first: a backfill that was killed goes on with `resume` where it stopped. Days before \
+the current release's write their histories only. A run of the job that is started meanwhile waits for the days at work, \
+and the backfill goes on after it."
 )]
 pub struct BackfillArguments {
     #[command(subcommand)]
@@ -258,7 +263,10 @@ pub struct BackfillRange {
     /// Which days of the range: those without a successful run, those whose last run failed, or all
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = BackfillOnly::Missing)]
     pub only: BackfillOnly,
-    /// Print the days and stop
+    /// Days that are built at once; they share the memory limit
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub parallel: u8,
+    /// Print the days, what would land and which histories are written, and stop
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -277,7 +285,7 @@ pub enum BackfillCommand {
     /// List backfills, the newest first
     List(BackfillListArguments),
     /// Run the days that are left: waiting, failed, cancelled
-    Resume(BackfillIdArguments),
+    Resume(BackfillResumeArguments),
     /// Take the waiting days off the list
     Cancel(BackfillIdArguments),
 }
@@ -290,7 +298,18 @@ pub struct BackfillListArguments {
     pub format: Option<DataFormat>,
 }
 
-/// `lifecycle backfill resume` and `cancel`
+/// `lifecycle backfill resume`
+#[derive(Debug, Args)]
+pub struct BackfillResumeArguments {
+    /// The backfill's id, or how it begins
+    #[arg(value_name = "ID")]
+    pub backfill_id: String,
+    /// Days that are built at once; they share the memory limit
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub parallel: u8,
+}
+
+/// `lifecycle backfill cancel`
 #[derive(Debug, Args)]
 pub struct BackfillIdArguments {
     /// The backfill's id, or how it begins

@@ -29,6 +29,7 @@ pub mod surroundings;
 pub mod tables;
 pub mod test;
 pub mod text_table;
+pub mod vacuum;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -83,6 +84,7 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Tables(arguments) => context.interruptible(tables::execute(&arguments, context)).await,
         Command::Query(arguments) => context.interruptible(query::execute(&arguments, context)).await,
         Command::Rollback(arguments) => rollback::execute(&arguments, context).await,
+        Command::Vacuum(arguments) => context.interruptible(vacuum::execute(&arguments, context)).await,
         Command::Backfill(arguments) => backfill::execute(&arguments, context).await,
     }
 }

@@ -9,6 +9,7 @@ use super::failure::{Failure, Report};
 use crate::check::{Finding, Outcome};
 use crate::config::Project;
 use crate::land::{LandError, LandingReport};
+use crate::publish::PublishError;
 use crate::run::{RunError, Surroundings};
 use crate::storage::Stores;
 
@@ -66,16 +67,23 @@ impl From<RunError> for Failure {
                 Failure::Usage(report.hint("add it to the job's `models`, or name one that the job builds"))
             }
             RunError::Busy { .. } => Failure::Failed(report.hint("wait until that run has ended, then run it again")),
+            RunError::BackfillBusy { .. } => {
+                Failure::Failed(report.hint("wait until it has ended, or `lifecycle backfill cancel` it"))
+            }
             RunError::Checks(findings) => Failure::ChecksFailed(checks_report(report, &findings)),
             RunError::Interrupted => Failure::interrupted(),
             RunError::Land(error) => Failure::Failed(land_report(report, &error)),
-            RunError::NothingPublished { .. } | RunError::Publish(crate::publish::PublishError::NoRelease { .. }) => {
+            RunError::NothingPublished { .. }
+            | RunError::Publish(PublishError::NoRelease { .. } | PublishError::Vacuumed { .. }) => {
                 Failure::Usage(report)
             }
             RunError::State(error) => error.into(),
-            RunError::LeaseLost { .. } | RunError::Transform(_) | RunError::Publish(_) | RunError::Storage(_) => {
-                Failure::Failed(report)
-            }
+            RunError::Storage(error) => Failure::Failed(report.maybe_hint(error.hint().map(str::to_owned))),
+            RunError::LeaseLost { .. }
+            | RunError::Publish(PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. }) => Failure::Failed(
+                report.hint("see what it did with `lifecycle runs`, then run this again if it is still needed"),
+            ),
+            RunError::Transform(_) | RunError::Publish(_) => Failure::Failed(report),
         }
     }
 }

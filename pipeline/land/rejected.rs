@@ -8,8 +8,8 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use twox_hash::XxHash64;
 
-use super::layout::{self, landed_files};
 use super::contract::hide_value;
+use super::layout::{self, landed_files};
 use super::mask::mask_raw;
 use super::report::{MOST_REASONS, count_one};
 use super::tables::{project, read_objects};
@@ -131,7 +131,11 @@ pub async fn refused_rows(table: &Table, snapshot: &Snapshot) -> Result<RefusedR
                 refused.places.push(XxHash64::oneshot(lines.value(row) as u64, object.as_bytes()));
                 count_one(&mut refused.by_object, object, usize::MAX);
                 let reason = reasons.value(row);
-                count_one(&mut refused.by_reason, reason.split_once(": ").map_or(reason, |(kind, _)| kind), MOST_REASONS);
+                count_one(
+                    &mut refused.by_reason,
+                    reason.split_once(": ").map_or(reason, |(kind, _)| kind),
+                    MOST_REASONS,
+                );
             }
         }
     }

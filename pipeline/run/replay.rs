@@ -181,9 +181,8 @@ async fn replay(
         () = interrupt.interrupted() => return Err(RunError::Interrupted),
     };
     let after = refused_now(table).await?;
-    let is_replaced = |name: &String| {
-        landing.objects.iter().any(|object| object.name == *name && object.again == Some(Why::Content))
-    };
+    let is_replaced =
+        |name: &String| landing.objects.iter().any(|object| object.name == *name && object.again == Some(Why::Content));
     let replaced: u64 = before.by_object.iter().filter(|(name, _)| is_replaced(name)).map(|(_, rows)| rows).sum();
     let still_refused = before.in_common(&after);
     let report = ReplayReport {

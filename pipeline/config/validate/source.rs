@@ -56,10 +56,8 @@ pub(super) fn validate_source(
     }
     validate_keys(findings, raw, &columns);
     let max_rejected = raw.max_rejected.as_ref().and_then(|text| parse_any(findings, "max_rejected", text));
-    let max_object_bytes = raw
-        .max_object_bytes
-        .as_ref()
-        .and_then(|text| findings.parse("max_object_bytes", text, parse_max_object_bytes));
+    let max_object_bytes =
+        raw.max_object_bytes.as_ref().and_then(|text| findings.parse("max_object_bytes", text, parse_max_object_bytes));
     Source {
         name: name.value.clone(),
         location: location.unwrap_or_default(),

@@ -136,9 +136,8 @@ impl<'c> JsonScanner<'c> {
                     }
                     Target::Ignored => {}
                     Target::Unknown => {
-                        unknown.get_or_insert_with(|| {
-                            format!("{} is not a column of the contract", shown_text(key_text))
-                        });
+                        unknown
+                            .get_or_insert_with(|| format!("{} is not a column of the contract", shown_text(key_text)));
                     }
                     Target::TooMany => {
                         unknown.get_or_insert_with(|| {

@@ -165,8 +165,9 @@ async fn read_text(
     let (parts, decompressed) = mpsc::channel::<Part>(WAITING_BLOCKS);
     let limit = contract.max_object_bytes;
     let decompressing = tokio::task::spawn_blocking(move || {
-        let outcome =
-            decompress(input, compression, sizes.block_bytes, limit, |block| parts.blocking_send(Part::Block(block)).is_ok());
+        let outcome = decompress(input, compression, sizes.block_bytes, limit, |block| {
+            parts.blocking_send(Part::Block(block)).is_ok()
+        });
         // Without a listener the outcome does not matter.
         let _ = parts.blocking_send(match outcome {
             Ok(end) => Part::End(end),
@@ -203,7 +204,9 @@ fn too_large(limit: u64) -> String {
         .into_iter()
         .find(|(shift, _)| limit.trailing_zeros() >= *shift)
         .map_or((limit, "bytes"), |(shift, unit)| (limit >> shift, unit));
-    format!("the object holds more than {size} {unit} of data, and the rest was not read: `max_object_bytes` is the limit")
+    format!(
+        "the object holds more than {size} {unit} of data, and the rest was not read: `max_object_bytes` is the limit"
+    )
 }
 
 /// Reads one refused record again from the text that was kept of it, as if its object had been read up to there.

@@ -155,8 +155,7 @@ pub(super) async fn read(
     };
     if let Some(reason) = broken {
         let line = rows_read + 1;
-        let rejected =
-            vec![Rejected { line, offset: None, reason, column: None, raw: String::new(), is_whole: false }];
+        let rejected = vec![Rejected { line, offset: None, reason, column: None, raw: String::new(), is_whole: false }];
         let empty = Rows::empty(contract).map_err(columns_error)?;
         // Without a listener the end does not matter, here and below.
         let _ = events.send(Ok(Event::Rows(Rows { rejected, records: 1, ..empty }))).await;

@@ -82,7 +82,10 @@ impl<'t> Window<'t> {
             }
             None if self.is_cut => {
                 let record = place(self.text.len(), scanned);
-                chunk.refuse_more_than(record, format!("the record is longer than {} bytes; its start is kept", self.limit));
+                chunk.refuse_more_than(
+                    record,
+                    format!("the record is longer than {} bytes; its start is kept", self.limit),
+                );
                 scanned.consumed = start + self.text.len();
                 scanned.is_skipping = true;
                 false

@@ -152,7 +152,9 @@ async fn an_object_that_is_deleted_after_listing_is_not_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_is_delivered_anew_after_listing_is_landed_as_it_is_now() {
-    for (is_remote, text) in [(false, "id,name\n2,new\n"), (true, "id,name\n2,new\n"), (true, "id,name\n2,x\n3,longer\n")] {
+    for (is_remote, text) in
+        [(false, "id,name\n2,new\n"), (true, "id,name\n2,new\n"), (true, "id,name\n2,x\n3,longer\n")]
+    {
         let zone = restless(is_remote, move |raw, number| {
             // Delivered three times, while the landing starts anew each time.
             if number < 3 {
@@ -165,9 +167,8 @@ async fn an_object_that_is_delivered_anew_after_listing_is_landed_as_it_is_now()
         zone.put("a.csv", "id,name\n1,a\n");
         zone.put("b.csv", "id,name\n2,old\n");
         zone.land(&source).await;
-        let expected: Vec<String> = std::iter::once("1|a".to_owned())
-            .chain(text.lines().skip(1).map(|line| line.replace(',', "|")))
-            .collect();
+        let expected: Vec<String> =
+            std::iter::once("1|a".to_owned()).chain(text.lines().skip(1).map(|line| line.replace(',', "|"))).collect();
         assert_eq!(zone.rows(&source).await, expected);
         assert!(!zone.land(&source).await.committed);
     }

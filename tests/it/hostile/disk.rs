@@ -56,7 +56,9 @@ impl Drop for Disk {
 
 fn deliver(desk: &Desk, day: u32, rows: u32) {
     let lines: String = (0..rows)
-        .map(|row| format!("d{day}r{row},2025-03-{:02}T10:00:00Z,p{}@example.org,{row}\n", (row + day) % 28 + 1, row * 7919))
+        .map(|row| {
+            format!("d{day}r{row},2025-03-{:02}T10:00:00Z,p{}@example.org,{row}\n", (row + day) % 28 + 1, row * 7919)
+        })
         .collect();
     desk.write(&format!("raw/orders/{day}.csv"), format!("{HEADER}{lines}bad{day},never,,1\n"));
 }
@@ -143,7 +145,10 @@ fn a_warehouse_without_space_publishes_nothing_by_halves() {
 fn a_warehouse_without_space_of_any_size_publishes_nothing_by_halves() {
     let stages = nights((0..60).map(|pages| pages * 4096));
     println!("full disks: 60 sizes, failed while {stages:?}, 0 violations");
-    assert!(stages.is_empty() || ["landing", "building", "publishing"].iter().all(|stage| stages.contains_key(stage)), "{stages:?}");
+    assert!(
+        stages.is_empty() || ["landing", "building", "publishing"].iter().all(|stage| stages.contains_key(stage)),
+        "{stages:?}"
+    );
 }
 
 #[test]

@@ -103,7 +103,8 @@ fn check(source: &Source, files: &[File], setting: Setting) -> Result<Seen, Stri
     }
     let only = |these: &Seen, those: &Seen| {
         let rows: Vec<_> = these.rows.iter().filter(|row| !those.rows.contains(row)).take(3).cloned().collect();
-        let rejected: Vec<_> = these.rejected.iter().filter(|row| !those.rejected.contains(row)).take(3).cloned().collect();
+        let rejected: Vec<_> =
+            these.rejected.iter().filter(|row| !those.rejected.contains(row)).take(3).cloned().collect();
         format!("{rows:?} {rejected:?}")
     };
     Err(format!("landed only: {}\n   expected only: {}", only(&found, &expected), only(&expected, &found)))

@@ -71,32 +71,57 @@ fn value(random: &mut ChaCha8Rng, column: usize) -> String {
     let number = random.random_range(0..100_000);
     match column {
         0 => match random.random_range(0..12) {
-            0 => pick(random, &["+7", "7.0", "7e2", " 12 ", "-0", "9223372036854775807", "9223372036854775808", "", "1."])
-                .to_owned(),
+            0 => pick(
+                random,
+                &["+7", "7.0", "7e2", " 12 ", "-0", "9223372036854775807", "9223372036854775808", "", "1."],
+            )
+            .to_owned(),
             _ => number.to_string(),
         },
         1 => match random.random_range(0..8) {
-            0 => pick(random, &["", "1.255", "1e2", "125e-2", ".5", "5.", "9999999.99", "10000000", "1.10000", "0e99999999"])
-                .to_owned(),
+            0 => pick(
+                random,
+                &["", "1.255", "1e2", "125e-2", ".5", "5.", "9999999.99", "10000000", "1.10000", "0e99999999"],
+            )
+            .to_owned(),
             _ => format!("{}.{:02}", number % 5000, number % 100),
         },
-        2 => pick(random, &["", "plain", "a,b", "she said \"no\"", "two\nlines", "tab\there", "crlf\r\nend", "ünï", "'q'", "\\"])
-            .to_owned(),
+        2 => pick(
+            random,
+            &["", "plain", "a,b", "she said \"no\"", "two\nlines", "tab\there", "crlf\r\nend", "ünï", "'q'", "\\"],
+        )
+        .to_owned(),
         3 => pick(random, &["true", "FALSE", "t", "no", "1", "0", "", "2"]).to_owned(),
         4 => match random.random_range(0..8) {
-            0 => pick(random, &["2023-02-29", "0000-12-31", "0001-01-01", "9999-12-31", "2024-2-9", "", "1900-02-29"]).to_owned(),
+            0 => pick(random, &["2023-02-29", "0000-12-31", "0001-01-01", "9999-12-31", "2024-2-9", "", "1900-02-29"])
+                .to_owned(),
             _ => format!("2024-{:02}-{:02}", number % 12 + 1, number % 28 + 1),
         },
         5 => match random.random_range(0..5) {
             0 => pick(
                 random,
                 &[
-                    "2024-03-31T01:30:00", "2024-10-27T01:30:00", "2024-06-01", "2024-06-01T24:00:00", "9999-12-31T23:59:59-01:00",
-                    "0001-01-01T00:00:00+00:01", "2024-06-01 12:00 UTC", "2024-06-01T12:00:00.1234567+0530", "2024-06-01T12:00:00,5Z", "",
+                    "2024-03-31T01:30:00",
+                    "2024-10-27T01:30:00",
+                    "2024-06-01",
+                    "2024-06-01T24:00:00",
+                    "9999-12-31T23:59:59-01:00",
+                    "0001-01-01T00:00:00+00:01",
+                    "2024-06-01 12:00 UTC",
+                    "2024-06-01T12:00:00.1234567+0530",
+                    "2024-06-01T12:00:00,5Z",
+                    "",
                 ],
             )
             .to_owned(),
-            _ => format!("2024-{:02}-{:02}T{:02}:{:02}:{:02}Z", number % 12 + 1, number % 28 + 1, number % 24, number % 60, number % 59),
+            _ => format!(
+                "2024-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+                number % 12 + 1,
+                number % 28 + 1,
+                number % 24,
+                number % 60,
+                number % 59
+            ),
         },
         6 => match random.random_range(0..5) {
             0 => pick(random, &["1e-400", "1e308", "1e309", ".", "1_000", "-0.0", "", "5e-324"]).to_owned(),
@@ -140,7 +165,8 @@ fn csv_text(random: &mut ChaCha8Rng, options: &CsvOptions, records: usize, text:
         text.extend_from_slice(end.as_bytes());
     }
     for record in 0..records {
-        let fields: Vec<String> = order.iter().map(|column| field(random, *column, options, &delimiter, quote)).collect();
+        let fields: Vec<String> =
+            order.iter().map(|column| field(random, *column, options, &delimiter, quote)).collect();
         text.extend_from_slice(fields.join(&delimiter).as_bytes());
         if record + 1 < records || random.random_bool(0.7) {
             text.extend_from_slice(end.as_bytes());
@@ -174,18 +200,27 @@ fn json_text(random: &mut ChaCha8Rng, records: usize, text: &mut Vec<u8>) {
             let is_bare = random.random_bool(0.5) && serde_json::from_str::<serde_json::Value>(&value).is_ok();
             let shown = match random.random_range(0..30) {
                 0 => "null".to_owned(),
-                1 => pick(random, &["[1,{\"x\":null}]", "{}", "{\"a\":{\"b\":[]}}", "true", "\"\\u00e9\\ud83d\\ude00\"", "\"\\n\""]).to_owned(),
+                1 => pick(
+                    random,
+                    &["[1,{\"x\":null}]", "{}", "{\"a\":{\"b\":[]}}", "true", "\"\\u00e9\\ud83d\\ude00\"", "\"\\n\""],
+                )
+                .to_owned(),
                 _ if is_bare => value,
                 _ => serde_json::Value::from(value).to_string(),
             };
             members.push(format!("\"{name}\":{shown}"));
         }
         if random.random_bool(0.1) {
-            members.push(pick(random, &["\"more\":1", "\"id\":2", "\"tags\":[1,2]", "\"\\u0069d\":3", "\"more\":2,\"more\":3"]).to_owned());
+            members.push(
+                pick(random, &["\"more\":1", "\"id\":2", "\"tags\":[1,2]", "\"\\u0069d\":3", "\"more\":2,\"more\":3"])
+                    .to_owned(),
+            );
         }
         let blank = if random.random_bool(0.2) { " " } else { "" };
         let end = pick(random, &["\n", "\n", "\n", "\r\n", "\n\n", " \n"]);
-        text.extend_from_slice(format!("{blank}{{{blank}{}{blank}}}{end}", members.join(&format!(",{blank}"))).as_bytes());
+        text.extend_from_slice(
+            format!("{blank}{{{blank}{}{blank}}}{end}", members.join(&format!(",{blank}"))).as_bytes(),
+        );
     }
 }
 

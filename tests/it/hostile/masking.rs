@@ -144,7 +144,10 @@ fn personal_values_are_seen_nowhere() {
     desk.write("jobs/nightly.yaml", job.replace("email: {type: string", "email: {type: integer"));
     is_silent(&desk, &["rejected", "replay", "people"], 1);
     // Too many: the error shows reasons and objects.
-    desk.write("jobs/nightly.yaml", job.replace("max_rejected: 100%", "max_rejected: 1%").replace("max: 500", "max: 502"));
+    desk.write(
+        "jobs/nightly.yaml",
+        job.replace("max_rejected: 100%", "max_rejected: 1%").replace("max: 500", "max: 502"),
+    );
     is_silent(&desk, &["rejected", "replay"], 3);
     is_silent(&desk, &["run", "nightly", "--as-of", "2025-03-31"], 1);
 }

@@ -120,7 +120,12 @@ async fn lines_of_megabytes_are_landed_or_refused_whole() {
         let source = feed("*", format.clone(), pairs());
         let (text, refused) = if format == Format::NdJson {
             let refused = format!("{{\"id\":\"x\",\"name\":\"{long}\"}}");
-            (format!("{{\"id\":1,\"name\":\"{long}\"}}\n{refused}\n{{\"id\":3,\"name\":\"{long}{long}\"}}\n{{\"id\":4}}\n"), refused)
+            (
+                format!(
+                    "{{\"id\":1,\"name\":\"{long}\"}}\n{refused}\n{{\"id\":3,\"name\":\"{long}{long}\"}}\n{{\"id\":4}}\n"
+                ),
+                refused,
+            )
         } else {
             let refused = format!("x,{long}");
             (format!("id,name\n1,{long}\n{refused}\n3,{long}{long}\n4,\n"), refused)
@@ -183,7 +188,10 @@ async fn a_key_that_stands_twice_moves_no_value_to_another_row() {
     zone.put("a.ndjson", "{\"id\":1,\"x\":1,\"x\":2}\n{\"id\":2}\n{\"id\":3,\"x\":\"3\"}\n{\"id\":4,\"y\":5,\"\\u0079\":6}\n{\"id\":5,\"y\":7}\n");
     zone.land(&source).await;
     assert_eq!(zone.rows_with(&source, &["id", "x", "y"]).await, ["2|-|-", "3|3|-", "5|-|7"]);
-    assert_eq!(zone.reasons(&source).await, ["1@0 `x` stands twice in the record", "4@47 `y` stands twice in the record"]);
+    assert_eq!(
+        zone.reasons(&source).await,
+        ["1@0 `x` stands twice in the record", "4@47 `y` stands twice in the record"]
+    );
 }
 
 /// Broken lines name columns that nobody has, and each such name would be one.
@@ -197,7 +205,8 @@ async fn what_is_refused_adds_no_column() {
     let report = zone.land(&source).await;
     assert_eq!((report.landed(), report.rejected()), (1, 300));
     let schema = zone.snapshot().await.schema;
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !name.starts_with('_')).collect();
+    let names: Vec<&str> =
+        schema.fields().iter().map(|field| field.name().as_str()).filter(|name| !name.starts_with('_')).collect();
     assert_eq!(names, ["id", "name", "good"]);
 }
 

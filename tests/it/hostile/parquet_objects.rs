@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, DurationSecondArray, FixedSizeBinaryArray, Int64Array, RecordBatch,
-    StringArray, StructArray, TimestampSecondArray, UInt64Array,
+    ArrayRef, BinaryArray, DurationSecondArray, FixedSizeBinaryArray, Int64Array, RecordBatch, StringArray,
+    StructArray, TimestampSecondArray, UInt64Array,
 };
 use lifecycle::config::{ColumnContract, DataType, Format, UnknownColumns};
 use lifecycle::land::Why;
@@ -36,7 +36,10 @@ async fn another_schema_is_cast_or_refused() {
     let source = feed("*.parquet", Format::Parquet, pairs());
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["7", "x"]));
     let nested: ArrayRef = Arc::new(StructArray::try_from(vec![("a", texts.clone())]).unwrap());
-    zone.put("1-other-types.parquet", bytes(vec![("name", Arc::new(UInt64Array::from(vec![1, 2])) as ArrayRef), ("id", texts.clone())]));
+    zone.put(
+        "1-other-types.parquet",
+        bytes(vec![("name", Arc::new(UInt64Array::from(vec![1, 2])) as ArrayRef), ("id", texts.clone())]),
+    );
     zone.put("2-other-names.parquet", bytes(vec![("ID", texts.clone()), ("Name", texts.clone())]));
     zone.put("3-nested.parquet", bytes(vec![("id", texts.clone()), ("name", nested)]));
     zone.put("4-without-id.parquet", bytes(vec![("name", texts)]));
@@ -55,7 +58,10 @@ async fn strange_types_refuse_rows_and_stop_nothing() {
     let ids = || -> ArrayRef { Arc::new(Int64Array::from(vec![Some(1), None])) };
     let ids_of_16_bytes = FixedSizeBinaryArray::try_from_iter([[7_u8; 16], [8; 16]].into_iter()).unwrap();
     zone.put("1-fixed.parquet", bytes(vec![("id", ids()), ("name", Arc::new(ids_of_16_bytes.clone()))]));
-    zone.put("2-binary.parquet", bytes(vec![("id", ids()), ("name", Arc::new(BinaryArray::from_vec(vec![b"ok", b"\xff"])))]));
+    zone.put(
+        "2-binary.parquet",
+        bytes(vec![("id", ids()), ("name", Arc::new(BinaryArray::from_vec(vec![b"ok", b"\xff"])))]),
+    );
     let durations = DurationSecondArray::from(vec![1, 2]);
     zone.put("3-duration.parquet", bytes(vec![("id", ids()), ("name", Arc::new(durations))]));
     let far = TimestampSecondArray::from(vec![i64::MAX, 0]);
@@ -69,18 +75,27 @@ async fn strange_types_refuse_rows_and_stop_nothing() {
     // The same as columns that the contract does not name.
     source.unknown_columns = UnknownColumns::Add;
     let zone = Zone::new();
-    zone.put("1.parquet", bytes(vec![
-        ("id", ids()),
-        ("uuid", Arc::new(ids_of_16_bytes)),
-        ("blob", Arc::new(BinaryArray::from_vec(vec![b"ok", b"\xff"]))),
-    ]));
-    zone.put("2.parquet", bytes(vec![
-        ("id", Arc::new(Int64Array::from(vec![3, 4])) as ArrayRef),
-        ("blob", Arc::new(BinaryArray::from_vec(vec![b"\xff", b"ok"]))),
-    ]));
+    zone.put(
+        "1.parquet",
+        bytes(vec![
+            ("id", ids()),
+            ("uuid", Arc::new(ids_of_16_bytes)),
+            ("blob", Arc::new(BinaryArray::from_vec(vec![b"ok", b"\xff"]))),
+        ]),
+    );
+    zone.put(
+        "2.parquet",
+        bytes(vec![
+            ("id", Arc::new(Int64Array::from(vec![3, 4])) as ArrayRef),
+            ("blob", Arc::new(BinaryArray::from_vec(vec![b"\xff", b"ok"]))),
+        ]),
+    );
     let report = zone.land(&source).await;
     assert_eq!((report.landed(), report.rejected()), (2, 2));
-    assert_eq!(zone.rows_with(&source, &["id", "blob", "uuid"]).await, ["1|ok|07070707070707070707070707070707", "4|ok|-"]);
+    assert_eq!(
+        zone.rows_with(&source, &["id", "blob", "uuid"]).await,
+        ["1|ok|07070707070707070707070707070707", "4|ok|-"]
+    );
     assert_eq!(zone.reasons(&source).await[1], "1 `blob` is not text");
 }
 
@@ -92,7 +107,12 @@ async fn a_file_that_is_cut_short_anywhere_is_one_refused_row() {
         let source = feed("*.parquet", Format::Parquet, pairs());
         zone.put("cut.parquet", &whole[..length]);
         let report = zone.land(&source).await;
-        assert_eq!((report.landed(), report.rejected()), (0, u64::from(length > 0)), "{length} of {} bytes", whole.len());
+        assert_eq!(
+            (report.landed(), report.rejected()),
+            (0, u64::from(length > 0)),
+            "{length} of {} bytes",
+            whole.len()
+        );
     }
 }
 
@@ -134,7 +154,8 @@ async fn parquet_has_a_limit_too() {
     let zone = Zone::new();
     let mut source = feed("*.parquet", Format::Parquet, pairs());
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..50_000));
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..50_000).map(|_| "the same name, a thousand times over")));
+    let names: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..50_000).map(|_| "the same name, a thousand times over")));
     zone.put("a.parquet", bytes(vec![("id", ids), ("name", names)]));
     source.max_object_bytes = 1 << 20;
     let report = zone.land(&source).await;

@@ -15,7 +15,10 @@ const BAD: &str = "      quantity: {type: integer, required: true}";
 fn refused() -> Desk {
     let desk = Desk::new();
     desk.edit("jobs/nightly.yaml", BAD, "      quantity: {type: integer, required: true, max: 5}");
-    desk.write("raw/orders/1.csv", format!("{HEADER}a,2025-03-01T10:00:00Z,ann@example.org,1\nb,2025-03-01T11:00:00Z,,10\nc,soon,,1\n"));
+    desk.write(
+        "raw/orders/1.csv",
+        format!("{HEADER}a,2025-03-01T10:00:00Z,ann@example.org,1\nb,2025-03-01T11:00:00Z,,10\nc,soon,,1\n"),
+    );
     desk.write("raw/orders/2.csv", format!("{HEADER}d,2025-03-02T10:00:00Z,,20\ne,2025-03-02T10:00:00Z,,30\n"));
     desk.write("raw/orders/3.csv", format!("{HEADER}f,2025-03-03T10:00:00Z,,3\n"));
     desk
@@ -101,7 +104,11 @@ fn a_mended_contract_that_refuses_too_much_changes_nothing() {
     desk.night().expect(0);
     let before = desk.everything();
     desk.edit("jobs/nightly.yaml", ", max: 5}", ", max: 0}");
-    desk.replay().expect(1).says(&["landing failed", "6 of 6 rows were rejected, more than the limit of 70%", "hint: "]);
+    desk.replay().expect(1).says(&[
+        "landing failed",
+        "6 of 6 rows were rejected, more than the limit of 70%",
+        "hint: ",
+    ]);
     assert_eq!(desk.everything(), before);
     // What the limit let in once is not held against a replay.
     desk.edit("jobs/nightly.yaml", ", max: 0}", ", max: 5}");
@@ -116,7 +123,8 @@ fn a_job_that_is_being_run_is_not_replayed() {
     desk.night().expect(0);
     mend(&desk);
     let state = wait_for(State::open(&desk.path(".lifecycle/state.db"))).unwrap();
-    let lease = wait_for(state.acquire_lease("nightly", "process 7 on moon", Duration::from_secs(300), Utc::now())).unwrap();
+    let lease =
+        wait_for(state.acquire_lease("nightly", "process 7 on moon", Duration::from_secs(300), Utc::now())).unwrap();
     assert!(matches!(lease, LeaseOutcome::Acquired(_)));
     desk.replay().expect(1).says(&["job `nightly` is being run by process 7 on moon since", "hint: wait"]);
     assert_eq!(desk.landed_version(), 1);
@@ -127,7 +135,9 @@ fn a_job_that_is_being_run_is_not_replayed() {
 #[test]
 fn names_and_nothing_to_do() {
     let desk = Desk::new();
-    desk.lifecycle(&["rejected", "replay", "ordres"]).expect(2).says(&["there is no source `ordres`", "did you mean `orders`?"]);
+    desk.lifecycle(&["rejected", "replay", "ordres"])
+        .expect(2)
+        .says(&["there is no source `ordres`", "did you mean `orders`?"]);
     desk.lifecycle(&["rejected", "replay"]).expect(0).says(&["no rejected rows"]);
     desk.write("raw/orders/1.csv", format!("{HEADER}a,2025-03-01T10:00:00Z,,1\n"));
     desk.night().expect(0);
@@ -158,7 +168,8 @@ fn killed(kills: u64, seed: u64) -> u32 {
     let right = as_if_it_had_been_right();
     let desk = refused();
     for object in 10..60 {
-        let rows: String = (0..40).map(|row| format!("k{object}-{row},2025-02-{:02}T10:00:00Z,,{row}\n", row % 28 + 1)).collect();
+        let rows: String =
+            (0..40).map(|row| format!("k{object}-{row},2025-02-{:02}T10:00:00Z,,{row}\n", row % 28 + 1)).collect();
         desk.write(&format!("raw/orders/{object}.csv"), format!("{HEADER}{rows}"));
     }
     desk.night().expect(0);

@@ -116,8 +116,15 @@ async fn keys_and_days_are_those_of_the_mended_rows() {
 #[test]
 fn the_command_says_what_is_gone() {
     let desk = Desk::new();
-    desk.edit("jobs/nightly.yaml", "quantity: {type: integer, required: true}", "quantity: {type: integer, required: true, max: 5}");
-    desk.write("raw/orders/1.csv", format!("{HEADER}a,2025-03-01T10:00:00Z,ann@example.org,10\nb,2025-03-01T10:00:00Z,,1\nc,2025-03-01\n"));
+    desk.edit(
+        "jobs/nightly.yaml",
+        "quantity: {type: integer, required: true}",
+        "quantity: {type: integer, required: true, max: 5}",
+    );
+    desk.write(
+        "raw/orders/1.csv",
+        format!("{HEADER}a,2025-03-01T10:00:00Z,ann@example.org,10\nb,2025-03-01T10:00:00Z,,1\nc,2025-03-01\n"),
+    );
     desk.write("raw/orders/2.csv", format!("{HEADER}d,2025-03-02T10:00:00Z,,20\n"));
     desk.night().expect(0);
     std::fs::remove_file(desk.path("raw/orders/1.csv")).unwrap();
@@ -125,12 +132,18 @@ fn the_command_says_what_is_gone() {
     let dry = desk.lifecycle(&["rejected", "replay", "--dry-run", "-o", "csv"]).expect(0);
     let dry = dry.says(&["orders: 2 refused rows of objects that are gone from the drop zone"]);
     assert_eq!(dry.stdout.lines().nth(1), Some("orders,nightly,3,2,1,62"));
-    let ran = desk.replay().expect(0).says(&["2 refused rows of objects that are gone: 1 landed from the text that was kept"]);
+    let ran = desk
+        .replay()
+        .expect(0)
+        .says(&["2 refused rows of objects that are gone: 1 landed from the text that was kept"]);
     assert_eq!(ran.stdout.lines().nth(1), Some("orders,3,2,1,0"));
     desk.night().expect(0);
     assert_eq!(
         desk.query("select order_id, email, quantity, _line from landed.orders order by order_id"),
         ["a,ann@example.org,10,2", "b,,1,3", "d,,20,2"]
     );
-    assert_eq!(desk.query("select day, orders, quantity from marts.totals order by day"), ["2025-03-01,2,11", "2025-03-02,1,20"]);
+    assert_eq!(
+        desk.query("select day, orders, quantity from marts.totals order by day"),
+        ["2025-03-01,2,11", "2025-03-02,1,20"]
+    );
 }

@@ -47,9 +47,14 @@ pub struct Reading<'t> {
 /// How a record ends in the stretch in which it must.
 enum End {
     /// Bytes of content, and with the line break.
-    Complete { content: usize, consumed: usize },
+    Complete {
+        content: usize,
+        consumed: usize,
+    },
     /// Neither ended nor broken.
-    Open { in_quotes: bool },
+    Open {
+        in_quotes: bool,
+    },
     Broken,
 }
 
@@ -123,9 +128,10 @@ impl<'t> Reading<'t> {
 
     /// Keeps or refuses a complete record.
     fn keep(&mut self, raw: &[u8], consumed: usize, fields: Fields) {
-        match fields.filter(|_| std::str::from_utf8(raw).is_ok()).and_then(|fields| {
-            fields.iter().map(|value| value.landed.clone()).collect::<Option<Vec<_>>>()
-        }) {
+        match fields
+            .filter(|_| std::str::from_utf8(raw).is_ok())
+            .and_then(|fields| fields.iter().map(|value| value.landed.clone()).collect::<Option<Vec<_>>>())
+        {
             Some(cells) => self.outcome.rows.push((self.line, cells)),
             None => self.refuse(Some(raw)),
         }
