@@ -68,7 +68,7 @@ impl Context {
 
     /// Opens the state file, creating it where it is missing.
     pub async fn open_state(&self, environment: &Environment) -> Result<State, Failure> {
-        Ok(State::open(&environment.state).await?)
+        Ok(State::open(&environment.state).await?.with_lease_time(environment.lease))
     }
 
     /// Opens the state file to look at it; `None` where nothing has been recorded yet.

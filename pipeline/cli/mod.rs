@@ -17,6 +17,7 @@ pub mod output;
 pub mod plan;
 pub mod query;
 pub mod rejected;
+pub mod replay;
 pub mod rollback;
 pub mod run;
 pub mod runs;
@@ -27,6 +28,7 @@ pub mod surroundings;
 pub mod tables;
 pub mod test;
 pub mod text_table;
+pub mod vacuum;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -75,10 +77,12 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Test(arguments) => context.interruptible(test::execute(&arguments, context)).await,
         Command::Plan(arguments) => context.interruptible(plan::execute(&arguments, context)).await,
         Command::Run(arguments) => run::execute(&arguments, context).await,
+        Command::Rejected(arguments) if arguments.command.is_some() => rejected::execute(&arguments, context).await,
         Command::Rejected(arguments) => context.interruptible(rejected::execute(&arguments, context)).await,
         Command::Tables(arguments) => context.interruptible(tables::execute(&arguments, context)).await,
         Command::Query(arguments) => context.interruptible(query::execute(&arguments, context)).await,
         Command::Rollback(arguments) => rollback::execute(&arguments, context).await,
+        Command::Vacuum(arguments) => context.interruptible(vacuum::execute(&arguments, context)).await,
         Command::Backfill(arguments) => backfill::execute(&arguments, context).await,
     }
 }

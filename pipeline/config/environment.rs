@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Parameters;
 
@@ -31,6 +32,8 @@ pub struct Environment {
     pub memory_limit: u64,
     /// Query partitions and concurrent reads; at least 1.
     pub parallelism: usize,
+    /// How long a job stays taken by a process that does not answer; a living one renews it.
+    pub lease: Duration,
     /// SQL roots, absolute, in order: the first that has a model wins.
     pub sql: Vec<PathBuf>,
     /// The standard parameters with this environment's values, and those the project adds.
@@ -52,6 +55,7 @@ impl fmt::Debug for Environment {
             .field("currency", &self.currency)
             .field("memory_limit", &self.memory_limit)
             .field("parallelism", &self.parallelism)
+            .field("lease", &self.lease)
             .field("sql", &self.sql)
             .field("parameters", &self.parameters)
             .field("storage", &self.storage.keys().collect::<Vec<_>>())

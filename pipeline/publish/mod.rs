@@ -1,22 +1,27 @@
-//! Makes candidates visible: Delta commits, then the release record, then exports.
+//! Makes candidates visible: Delta commits, then the release record, then exports; and sweeps what no release needs.
 //!
 //! Until the record is written, readers of a release see the old one. A run that dies between the commits and the record
-//! leaves newer Delta versions that no release names; the next run sets every table's files again and names them.
+//! leaves newer Delta versions that no release names; the next run sets those tables right ([`find_unsettled`]).
+//!
+//! Every commit goes on top of a version that was read while the job's lease was held, and the record has the number
+//! after the release that was read then. So a process that slept through its lease publishes nothing, wherever it slept:
+//! what its successor has published since makes its commits and its record conflicts.
 
+mod contents;
 mod exports;
 mod history;
 mod rollback;
+mod settle;
+mod vacuum;
 
+pub use contents::{Contents, set_files};
 pub use exports::{ExportRecord, ExportRequest, write_exports};
-pub use history::{HistoryRequest, write_history};
-pub use rollback::rollback;
+pub use history::{HistoryRequest, commit_history, write_history_day};
+pub use rollback::{Rollback, plan_rollback};
+pub use settle::{Unsettled, find_unsettled};
+pub use vacuum::{LEAST_RELEASES, OldReleases, SweptFolder, VacuumScope, YOUNG, find_old_releases, find_unneeded};
 
-use std::collections::BTreeSet;
-
-use arrow::datatypes::SchemaRef;
-use serde_json::json;
-
-use crate::storage::{Change, CommitMetadata, DataFile, Snapshot, StorageError, Table};
+use crate::storage::{Release, StorageError, Table, Warehouse};
 
 /// What can go wrong while a release is made.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +32,20 @@ pub enum PublishError {
         #[source]
         source: StorageError,
     },
+    #[error("another process committed to table `{table}` meanwhile; nothing was published")]
+    Overtaken { table: String },
     #[error("release {number} of job `{job}` could not be recorded")]
     Record {
         job: String,
         number: u64,
+        #[source]
+        source: StorageError,
+    },
+    #[error("another process published release {number} of job `{job}` meanwhile; nothing was published")]
+    ReleaseTaken { job: String, number: u64 },
+    #[error("publications of job `{job}` that are under way could not be read or written")]
+    Announcement {
+        job: String,
         #[source]
         source: StorageError,
     },
@@ -42,6 +57,8 @@ pub enum PublishError {
     },
     #[error("job `{job}` has no release {number}")]
     NoRelease { job: String, number: u64 },
+    #[error("release {number} of job `{job}` was vacuumed; the oldest that is left is {oldest}")]
+    Vacuumed { job: String, number: u64, oldest: u64 },
     #[error("release {number} of job `{job}` cannot be read")]
     ReleaseUnreadable {
         job: String,
@@ -59,63 +76,45 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// A release that could not be read: one that is not there is the caller's mistake, all else the store's.
-    pub fn of_release(job: &str, number: u64, source: StorageError) -> Self {
+    /// A commit that failed: a conflict means that somebody else works on the job.
+    pub fn of_commit(table: &str, source: StorageError) -> Self {
         match source {
-            StorageError::NotFound(_) => Self::NoRelease { job: job.to_owned(), number },
-            source => Self::ReleaseUnreadable { job: job.to_owned(), number, source },
+            StorageError::Conflict { .. } => Self::Overtaken { table: table.to_owned() },
+            source => Self::Commit { table: table.to_owned(), source },
         }
     }
 }
 
-/// Sets the files of a table to exactly these, as one version.
-///
-/// Where the newest version holds them already, nothing is committed and that version is returned.
-pub async fn set_files(
-    table: &Table,
-    schema: &SchemaRef,
-    partition_columns: &[String],
-    files: &[DataFile],
-    description: Option<&str>,
-    run_id: &str,
-) -> Result<Snapshot, StorageError> {
-    let newest = table.snapshot().await?;
-    let wanted: BTreeSet<&str> = files.iter().map(DataFile::path).collect();
-    let had: BTreeSet<&str> = newest.iter().flat_map(|snapshot| snapshot.files.iter().map(DataFile::path)).collect();
-    let add: Vec<DataFile> = files.iter().filter(|file| !had.contains(file.path())).cloned().collect();
-    let remove: Vec<DataFile> = newest
-        .iter()
-        .flat_map(|snapshot| &snapshot.files)
-        .filter(|file| !wanted.contains(file.path()))
-        .cloned()
-        .collect();
-    if let Some(snapshot) = &newest
-        && add.is_empty()
-        && remove.is_empty()
-        && same_columns(&snapshot.schema, schema)
-    {
-        return Ok(snapshot.clone());
-    }
-    let mut metadata = CommitMetadata::new();
-    metadata.insert("lifecycleRun".to_owned(), json!(run_id));
-    let change = Change {
-        add,
-        remove,
-        schema: schema.clone(),
-        partition_columns: partition_columns.to_vec(),
-        description: description.map(str::to_owned),
-        metadata,
-        transaction: Some((
-            "lifecycle".to_owned(),
-            newest.as_ref().map_or(0, |snapshot| i64::try_from(snapshot.version + 1).unwrap_or(i64::MAX)),
-        )),
-    };
-    table.commit(newest.as_ref(), change).await
+/// Writes a release's record, which makes it the current one.
+pub async fn record_release(warehouse: &Warehouse, release: &Release) -> Result<(), PublishError> {
+    let (job, number) = (release.job.clone(), release.number);
+    warehouse.create_release(release).await.map_err(|source| match source {
+        StorageError::Conflict { .. } => PublishError::ReleaseTaken { job, number },
+        source => PublishError::Record { job, number, source },
+    })
 }
 
-fn same_columns(left: &SchemaRef, right: &SchemaRef) -> bool {
-    let columns = |schema: &SchemaRef| {
-        schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect::<Vec<_>>()
-    };
-    columns(left) == columns(right)
+/// Reads a release; one that is not there is the caller's mistake, all else the store's.
+pub async fn read_release(warehouse: &Warehouse, job: &str, number: u64) -> Result<Release, PublishError> {
+    let job = job.to_owned();
+    match warehouse.release(&job, number).await {
+        Ok(release) => Ok(release),
+        Err(StorageError::NotFound(_)) => match warehouse.release_numbers(&job).await {
+            Ok(numbers) => match numbers.first() {
+                Some(oldest) if (1..*oldest).contains(&number) => {
+                    Err(PublishError::Vacuumed { job, number, oldest: *oldest })
+                }
+                _ => Err(PublishError::NoRelease { job, number }),
+            },
+            Err(source) => Err(PublishError::ReleaseUnreadable { job, number, source }),
+        },
+        Err(source) => Err(PublishError::ReleaseUnreadable { job, number, source }),
+    }
+}
+
+/// The table of a qualified name; `None` where it is none.
+fn open_table(warehouse: &Warehouse, name: &str) -> Result<Option<Table>, PublishError> {
+    let Some((schema, table)) = name.split_once('.') else { return Ok(None) };
+    let opened = warehouse.table(schema, table);
+    opened.map(Some).map_err(|source| PublishError::Commit { table: name.to_owned(), source })
 }

@@ -1,65 +1,89 @@
 //! Publishes an earlier release again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 
-use crate::storage::{Release, ReleasedTable, Warehouse};
+use crate::storage::{Release, ReleasedTable, Snapshot, Table, Warehouse};
 
-use super::{PublishError, set_files};
+use super::contents::{Contents, set_files};
+use super::{PublishError, open_table, read_release};
 
-/// Makes a new release whose tables have the rows of an earlier one.
+/// A release to be published again, its tables read and pinned; nothing is changed yet.
+#[derive(Debug)]
+pub struct Rollback {
+    release: Release,
+    tables: Vec<RollbackTable>,
+}
+
+#[derive(Debug)]
+struct RollbackTable {
+    name: String,
+    released: ReleasedTable,
+    table: Table,
+    base: Option<Snapshot>,
+    then: Snapshot,
+}
+
+/// Plans a new release whose tables have the rows of an earlier one.
 ///
 /// Tables that came later keep their files, but the new release does not name them. History tables stay as they are:
 /// history is not undone.
-pub async fn rollback(
+pub async fn plan_rollback(
     warehouse: &Warehouse,
     current: &Release,
     number: u64,
     run_id: &str,
     now: DateTime<Utc>,
-) -> Result<Release, PublishError> {
-    let job = current.job.clone();
-    let target =
-        warehouse.release(&job, number).await.map_err(|source| PublishError::of_release(&job, number, source))?;
-    let mut tables = std::collections::BTreeMap::new();
-    let mut then = Vec::new();
+) -> Result<Rollback, PublishError> {
+    let target = read_release(warehouse, &current.job, number).await?;
+    let mut named = BTreeMap::new();
+    let mut tables = Vec::new();
     // All are read before the first is committed: one that is gone must not leave the others half-way.
     for (name, released) in &target.tables {
         let gone = |source| PublishError::TableGone { table: name.clone(), number, source };
-        let Some((schema, table_name)) = name.split_once('.') else { continue };
-        if table_name.ends_with("_history") {
+        if name.ends_with("_history") {
             let newest = current.tables.get(name).unwrap_or(released);
-            tables.insert(name.clone(), newest.clone());
+            named.insert(name.clone(), newest.clone());
             continue;
         }
-        let table = warehouse.table(schema, table_name).map_err(gone)?;
-        let snapshot = table.snapshot_at(released.version).await.map_err(gone)?;
-        then.push((name, released, table, snapshot));
-    }
-    for (name, released, table, then) in then {
-        let now = set_files(
-            &table,
-            &then.described_schema(),
-            &then.partition_columns,
-            &then.files,
-            then.description(),
-            run_id,
-        )
-        .await
-        .map_err(|source| PublishError::Commit { table: name.clone(), source })?;
-        tables.insert(name.clone(), ReleasedTable { version: now.version, ..released.clone() });
+        let Some(table) = open_table(warehouse, name)? else { continue };
+        let then = table.snapshot_at(released.version).await.map_err(gone)?;
+        let base = table.snapshot().await.map_err(gone)?;
+        tables.push(RollbackTable { name: name.clone(), released: released.clone(), table, base, then });
     }
     let release = Release {
         number: current.number + 1,
         run_id: run_id.to_owned(),
         created_at: now,
         rollback_of: Some(number),
-        tables,
+        tables: named,
         ..target
     };
-    warehouse.create_release(&release).await.map_err(|source| PublishError::Record {
-        job,
-        number: release.number,
-        source,
-    })?;
-    Ok(release)
+    Ok(Rollback { release, tables })
+}
+
+impl Rollback {
+    /// The tables that will be committed.
+    pub fn tables(&self) -> BTreeSet<String> {
+        self.tables.iter().map(|table| table.name.clone()).collect()
+    }
+
+    /// The number that its release will have.
+    pub fn number(&self) -> u64 {
+        self.release.number
+    }
+
+    /// Commits the tables, and returns the release that is to be recorded.
+    pub async fn commit(self) -> Result<Release, PublishError> {
+        let mut release = self.release;
+        for table in self.tables {
+            let wanted = Contents::of(&table.then);
+            let now = set_files(&table.table, table.base.as_ref(), &wanted, &release.run_id)
+                .await
+                .map_err(|source| PublishError::of_commit(&table.name, source))?;
+            release.tables.insert(table.name, ReleasedTable { version: now.version, ..table.released });
+        }
+        Ok(release)
+    }
 }

@@ -1,16 +1,11 @@
 //! The right to run a job, renewed while the run works.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::state::{Lease, LeaseOutcome, State, StateError};
 
 use super::{Clock, RunError};
-
-/// How long a dead owner blocks its job.
-const TIME_TO_LIVE: Duration = Duration::from_secs(60);
 
 /// A job's lease, renewed in the background until it is dropped or given back.
 pub(super) struct HeldLease {
@@ -23,7 +18,7 @@ pub(super) struct HeldLease {
 
 impl HeldLease {
     pub async fn take(state: &State, job: &str, clock: &Clock) -> Result<Self, RunError> {
-        let lease = match state.acquire_lease(job, &owner(), TIME_TO_LIVE, clock()).await? {
+        let lease = match state.acquire_lease(job, &owner(), state.lease_time(), clock()).await? {
             LeaseOutcome::Acquired(lease) => lease,
             LeaseOutcome::Held { owner, since, .. } => {
                 return Err(RunError::Busy { job: job.to_owned(), owner, since });
@@ -34,13 +29,20 @@ impl HeldLease {
         Ok(Self { lease, state: state.clone(), clock: clock.clone(), renewal, is_lost })
     }
 
-    /// Fails where somebody else may work on the job by now: asked right before anything becomes visible.
+    /// Fails where somebody else has taken over; else the whole lease's time begins anew.
+    ///
+    /// Where it succeeds, nobody else has had the lease since it was taken: a taker gets a greater token, which ends this
+    /// lease for ever. It says nothing about the next instant, so what becomes visible after it must conflict with what a
+    /// successor does.
     pub async fn require(&self) -> Result<(), RunError> {
-        let is_current = self.state.lease_is_current(&self.lease, (self.clock)()).await?;
-        if is_current && !*self.is_lost.borrow() {
-            Ok(())
-        } else {
-            Err(RunError::LeaseLost { job: self.lease.name.clone() })
+        let lost = || RunError::LeaseLost { job: self.lease.name.clone() };
+        if *self.is_lost.borrow() {
+            return Err(lost());
+        }
+        match self.state.renew_lease(&self.lease, self.state.lease_time(), (self.clock)()).await {
+            Ok(_) => Ok(()),
+            Err(StateError::LeaseLost { .. }) => Err(lost()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -57,11 +59,11 @@ impl Drop for HeldLease {
 }
 
 async fn renew(state: State, lease: Lease, clock: Clock, lost: watch::Sender<bool>) {
-    let mut ticks = tokio::time::interval(TIME_TO_LIVE / 3);
+    let mut ticks = tokio::time::interval(state.lease_time() / 3);
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        match state.renew_lease(&lease, TIME_TO_LIVE, clock()).await {
+        match state.renew_lease(&lease, state.lease_time(), clock()).await {
             Ok(_) => {}
             Err(StateError::LeaseLost { .. }) => {
                 lost.send_replace(true);

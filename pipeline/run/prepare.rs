@@ -143,14 +143,13 @@ pub async fn prepare(
     Ok(Prepared { plan, graph, parameters, current, sources, selected })
 }
 
-/// Plans again when the waiting objects have landed, and tells which versions of the landed tables it saw.
-pub(super) async fn plan_after_landing(
+/// What is known of the sources when the waiting objects have landed.
+pub(super) async fn states_after_landing(
     project: &Project,
     surroundings: &Surroundings,
-    request: &RunRequest,
     prepared: &Prepared,
-) -> Result<(RunPlan, BTreeMap<String, u64>), RunError> {
-    let job = find_job(project, &request.job)?;
+) -> Result<BTreeMap<String, SourceState>, RunError> {
+    let job = find_job(project, &prepared.plan.job)?;
     let warehouse = warehouse(project, &surroundings.stores);
     let mut states = BTreeMap::new();
     for source in &prepared.sources {
@@ -159,20 +158,7 @@ pub(super) async fn plan_after_landing(
         states.insert(source.source.name.clone(), state);
     }
     add_sources_at_rest(&warehouse, job, prepared.current.as_ref(), &mut states).await?;
-    let mut plan = plan_run(&PlanInputs {
-        project,
-        graph: &prepared.graph,
-        job: &job.name,
-        parameters: &prepared.parameters,
-        as_of: request.as_of,
-        selected: &prepared.selected,
-        sources: &states,
-        current: prepared.current.as_ref(),
-        full_refresh: request.full_refresh,
-    });
-    plan.sources = prepared.plan.sources.clone();
-    let versions = states.iter().filter_map(|(name, state)| Some((name.clone(), state.version.version?))).collect();
-    Ok((plan, versions))
+    Ok(states)
 }
 
 /// A selection needs only the sources that its models read.

@@ -4,14 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, NaiveDate, Utc};
+use futures::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use crate::config::{Job, Project, TableName};
+use crate::plan::ModelStep;
 use crate::publish::{
-    ExportRecord, ExportRequest, HistoryRequest, PublishError, rollback, set_files, write_exports, write_history,
+    Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, commit_history, find_unsettled, plan_rollback,
+    record_release, set_files, write_exports, write_history_day,
 };
 use crate::state::State;
-use crate::storage::{Release, ReleasedTable, Snapshot, Warehouse, require_conditional_put};
+use crate::storage::{
+    Announcement, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse, require_conditional_put,
+};
 use crate::transform::described_schema;
 
 use super::build::BuiltTable;
@@ -27,96 +32,307 @@ pub(super) struct Publication<'a> {
     pub as_of: NaiveDate,
     pub current: Option<&'a Release>,
     pub built: &'a [BuiltTable],
+    /// Days of histories that were written before.
+    pub staged: Vec<StagedHistory>,
     pub landed: BTreeMap<String, u64>,
     pub now: DateTime<Utc>,
 }
 
+/// A day's rows for a history: written, and invisible until the commit of a release.
+#[derive(Debug, Clone)]
+pub(super) struct StagedHistory {
+    pub step: ModelStep,
+    pub as_of: NaiveDate,
+    pub files: Vec<DataFile>,
+}
+
+/// How often publications that were left are looked at again because their owner is still committing.
+const SETTLING_ATTEMPTS: u32 = 5;
+/// Tables whose logs are read at once.
+const READS_AT_ONCE: usize = 8;
+
+/// Sets right what publications of the job left that never came to their record. Asked before anything else is read.
+pub(super) async fn settle(warehouse: &Warehouse, lease: &HeldLease, run_id: &str) -> Result<(), RunError> {
+    let mut attempt = 1;
+    loop {
+        let unsettled = find_unsettled(warehouse, &lease.lease.name).await?;
+        if unsettled.is_nothing() {
+            return Ok(());
+        }
+        lease.require().await?;
+        match unsettled.settle(warehouse, run_id).await {
+            Err(PublishError::Overtaken { .. }) if attempt < SETTLING_ATTEMPTS => attempt += 1,
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// The versions on top of which a publication commits.
+pub(super) struct Pinned {
+    announcement: Announcement,
+    tables: BTreeMap<String, PinnedTable>,
+}
+
+struct PinnedTable {
+    table: Table,
+    /// The newest version; `None` where there is no table yet. It may be newer than the release: a run that failed left it.
+    base: Option<Snapshot>,
+    /// The files of the version that the current release names, or else of the newest.
+    before: Vec<DataFile>,
+}
+
+/// Pins every table that will be committed, announces that, and makes sure that the lease was held all the while.
+///
+/// From here on this process may sleep as long as it likes. If another one takes the lease, that one finds the
+/// announcement and commits to each of the tables, or has committed to them already; and every commit of this one goes
+/// on top of what is pinned, and its record has the number after the release that it read before this.
+pub(super) async fn pin(publication: &Publication<'_>, lease: &HeldLease) -> Result<Pinned, RunError> {
+    let staged = publication.staged.iter().map(|staged| history_of(&staged.step.model));
+    let mut names: BTreeSet<TableName> = staged.collect();
+    for built in publication.built {
+        if is_committed(built) {
+            names.insert(built.step.model.clone());
+        }
+        if built.step.writes_history {
+            names.insert(history_of(&built.step.model));
+        }
+    }
+    let tables = futures::stream::iter(names)
+        .map(|name| async move { pin_table(publication, &name).await.map(|pinned| (name.to_string(), pinned)) })
+        .buffered(READS_AT_ONCE)
+        .try_collect::<BTreeMap<String, PinnedTable>>()
+        .await?;
+    let announcement = Announcement {
+        job: publication.job.name.clone(),
+        run_id: publication.run_id.to_owned(),
+        release: publication.number(),
+        tables: tables.keys().cloned().collect(),
+        is_fenced: false,
+    };
+    announce(publication.warehouse, &announcement, lease).await?;
+    Ok(Pinned { announcement, tables })
+}
+
+async fn pin_table(publication: &Publication<'_>, name: &TableName) -> Result<PinnedTable, RunError> {
+    let table = publication.warehouse.table(&name.schema, &name.table)?;
+    let base = table.snapshot().await?;
+    let released = publication.current.and_then(|release| release.tables.get(&name.to_string()));
+    let before = match (&base, released) {
+        (Some(base), Some(released)) if base.version != released.version => {
+            table.snapshot_at(released.version).await?.files
+        }
+        (Some(base), _) => base.files.clone(),
+        (None, _) => Vec::new(),
+    };
+    Ok(PinnedTable { table, base, before })
+}
+
+async fn announce(warehouse: &Warehouse, announcement: &Announcement, lease: &HeldLease) -> Result<(), RunError> {
+    let failed = |source| PublishError::Announcement { job: announcement.job.clone(), source };
+    warehouse.announce(announcement).await.map_err(failed)?;
+    if let Err(error) = lease.require().await {
+        // Nothing has been committed, so nobody needs to know.
+        withdraw(warehouse, announcement).await;
+        return Err(error);
+    }
+    Ok(())
+}
+
+/// What cannot be withdrawn is found, and understood, by the next run.
+async fn withdraw(warehouse: &Warehouse, announcement: &Announcement) {
+    if let Err(error) = warehouse.withdraw(announcement).await {
+        tracing::debug!(%error, job = %announcement.job, "an announcement could not be removed");
+    }
+}
+
+fn is_committed(built: &BuiltTable) -> bool {
+    built.step.publishes && built.step.action.is_build()
+}
+
+fn history_of(model: &TableName) -> TableName {
+    TableName::new(&model.schema, format!("{}_history", model.table))
+}
+
+impl Publication<'_> {
+    /// The number that its release will have.
+    fn number(&self) -> u64 {
+        self.current.map_or(1, |release| release.number + 1)
+    }
+}
+
 /// Commits every table, then the record that makes them one release, then the exports.
+///
+/// # Errors
+/// The release is the old one. Tables that were committed are set back, here or by the next run.
 pub(super) async fn publish(
     publication: &Publication<'_>,
+    pinned: Pinned,
     lease: &HeldLease,
     surroundings: &Surroundings,
 ) -> Result<Release, RunError> {
-    let mut tables: BTreeMap<String, ReleasedTable> =
-        publication.current.map(|release| release.tables.clone()).unwrap_or_default();
     let stage = surroundings.progress.start("publishing", Some(publication.built.len() as u64));
-    for built in publication.built {
-        stage.message(&built.step.model.to_string());
-        if built.step.publishes && (built.step.action.is_build()) {
-            let released = commit(publication, built).await?;
-            tables.insert(built.step.model.to_string(), released);
+    let committed = async {
+        let mut tables: BTreeMap<String, ReleasedTable> =
+            publication.current.map(|release| release.tables.clone()).unwrap_or_default();
+        let mut staged: BTreeMap<TableName, Vec<StagedHistory>> = BTreeMap::new();
+        for history in &publication.staged {
+            staged.entry(history.step.model.clone()).or_default().push(history.clone());
         }
-        if built.step.writes_history {
-            let (name, released) = history(publication, built).await?;
+        for built in publication.built {
+            stage.message(&built.step.model.to_string());
+            if is_committed(built) {
+                let released = commit(publication, &pinned, built).await?;
+                tables.insert(built.step.model.to_string(), released);
+            }
+            if built.step.writes_history {
+                let (project, warehouse) = (publication.project, publication.warehouse);
+                let history = stage_history(project, warehouse, publication.as_of, built).await?;
+                staged.entry(built.step.model.clone()).or_default().push(history);
+            }
+            stage.advance(1);
+        }
+        for days in staged.into_values() {
+            let (name, released) = history(publication, &pinned, days).await?;
             tables.insert(name, released);
         }
-        stage.advance(1);
-    }
-    let number = publication.current.map_or(1, |release| release.number + 1);
-    let as_of = publication.current.map_or(publication.as_of, |release| release.as_of.max(publication.as_of));
-    let release = Release {
-        number,
-        job: publication.job.name.clone(),
-        run_id: publication.run_id.to_owned(),
-        as_of,
-        created_at: publication.now,
-        rollback_of: None,
-        tables,
-        landed: publication.landed.clone(),
+        Ok(tables)
     };
-    // A process that slept through its lease must not name a release.
-    lease.require().await?;
-    publication.warehouse.create_release(&release).await.map_err(|source| PublishError::Record {
-        job: release.job.clone(),
-        number,
-        source,
-    })?;
-    let built = publication.built.iter().filter(|built| built.step.publishes && built.step.action.is_build());
-    let changed = Changed { since: number - 1, tables: built.map(|built| built.step.model.clone()).collect() };
+    let as_of = publication.current.map_or(publication.as_of, |release| release.as_of.max(publication.as_of));
+    let recorded = match committed.await {
+        Ok(tables) => {
+            let release = Release {
+                number: publication.number(),
+                job: publication.job.name.clone(),
+                run_id: publication.run_id.to_owned(),
+                as_of,
+                created_at: publication.now,
+                rollback_of: None,
+                tables,
+                landed: publication.landed.clone(),
+            };
+            record(publication.warehouse, &pinned.announcement, release, lease).await
+        }
+        Err(error) => Err(error),
+    };
+    let release = match recorded {
+        Ok(release) => release,
+        Err(error) => {
+            set_back(publication.warehouse, &pinned.announcement, lease).await;
+            return Err(error);
+        }
+    };
+    let built = publication.built.iter().filter(|built| is_committed(built));
+    let changed = Changed { since: release.number - 1, tables: built.map(|built| built.step.model.clone()).collect() };
     export(publication.project, publication.warehouse, publication.job, &release, Some(&changed)).await?;
     stage.finish();
     Ok(release)
 }
 
-async fn commit(publication: &Publication<'_>, built: &BuiltTable) -> Result<ReleasedTable, RunError> {
-    let name = &built.step.model;
-    let failed = |source| PublishError::Commit { table: name.to_string(), source };
-    let Some(candidate) = &built.candidate else {
-        return Err(RunError::NothingPublished { job: publication.job.name.clone() });
-    };
-    let description = description(publication.project, name);
-    let described = described(publication.project, name, &candidate.schema);
-    let snapshot =
-        set_files(&candidate.table, &described, &[], &candidate.files, Some(&description), publication.run_id)
-            .await
-            .map_err(failed)?;
-    Ok(released(publication, built, &snapshot))
+/// Makes a release the current one.
+async fn record(
+    warehouse: &Warehouse,
+    announcement: &Announcement,
+    release: Release,
+    lease: &HeldLease,
+) -> Result<Release, RunError> {
+    lease.require().await?;
+    record_release(warehouse, &release).await?;
+    // Who has taken over meanwhile may have committed to the tables: the next run, finding the announcement, sees to it
+    // that their newest versions are those of this release.
+    if lease.require().await.is_ok() {
+        withdraw(warehouse, announcement).await;
+    }
+    Ok(release)
 }
 
-async fn history(publication: &Publication<'_>, built: &BuiltTable) -> Result<(String, ReleasedTable), RunError> {
-    let name = TableName::new(&built.step.model.schema, format!("{}_history", built.step.model.table));
-    let failed = |source| PublishError::Commit { table: name.to_string(), source };
-    let (Some(candidate), Some(model)) = (&built.candidate, publication.project.models.get(&built.step.model)) else {
+/// After a publication that failed half-way: whoever reads a table's newest version finds the release again at once.
+async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &HeldLease) {
+    if lease.require().await.is_err() {
+        // Its successor does it.
+        return;
+    }
+    match settle(warehouse, lease, &announcement.run_id).await {
+        Ok(()) => withdraw(warehouse, announcement).await,
+        Err(error) => {
+            tracing::warn!(%error, job = %announcement.job, "the next run sets back what was committed");
+        }
+    }
+}
+
+async fn commit(publication: &Publication<'_>, pinned: &Pinned, built: &BuiltTable) -> Result<ReleasedTable, RunError> {
+    let name = &built.step.model;
+    let (Some(candidate), Some(pinned)) = (&built.candidate, pinned.tables.get(&name.to_string())) else {
         return Err(RunError::NothingPublished { job: publication.job.name.clone() });
     };
-    let history_table = publication.warehouse.table(&name.schema, &name.table)?;
+    let contents = Contents {
+        schema: described(publication.project, name, &candidate.schema),
+        partition_columns: Vec::new(),
+        files: candidate.files.clone(),
+        description: Some(description(publication.project, name)),
+    };
+    let snapshot = set_files(&pinned.table, pinned.base.as_ref(), &contents, publication.run_id)
+        .await
+        .map_err(|source| PublishError::of_commit(&name.to_string(), source))?;
+    Ok(released(publication, &built.step, &snapshot))
+}
+
+/// Writes a candidate's rows as those of a day of its history.
+pub(super) async fn stage_history(
+    project: &Project,
+    warehouse: &Warehouse,
+    as_of: NaiveDate,
+    built: &BuiltTable,
+) -> Result<StagedHistory, RunError> {
+    let name = history_of(&built.step.model);
+    let table = warehouse.table(&name.schema, &name.table)?;
+    let files = match &built.candidate {
+        Some(candidate) if project.models.contains_key(&built.step.model) => {
+            write_history_day(&table, as_of, &candidate.table, &candidate.schema, &candidate.files)
+                .await
+                .map_err(|source| PublishError::Commit { table: name.to_string(), source })?
+        }
+        _ => Vec::new(),
+    };
+    Ok(StagedHistory { step: built.step.clone(), as_of, files })
+}
+
+/// Deletes a day's rows that no commit will name.
+pub(super) async fn discard_history(warehouse: &Warehouse, staged: &StagedHistory) {
+    let name = history_of(&staged.step.model);
+    if let Ok(table) = warehouse.table(&name.schema, &name.table) {
+        table.discard(&staged.files).await;
+    }
+}
+
+/// Commits days of one history as one version.
+async fn history(
+    publication: &Publication<'_>,
+    pinned: &Pinned,
+    days: Vec<StagedHistory>,
+) -> Result<(String, ReleasedTable), RunError> {
+    let nothing = || RunError::NothingPublished { job: publication.job.name.clone() };
+    let step = days.iter().max_by_key(|day| day.as_of).map(|day| day.step.clone()).ok_or_else(nothing)?;
+    let name = history_of(&step.model).to_string();
+    let (Some(model), Some(pinned)) = (publication.project.models.get(&step.model), pinned.tables.get(&name)) else {
+        return Err(nothing());
+    };
     let request = HistoryRequest {
-        history_table: &history_table,
+        history_table: &pinned.table,
+        base: pinned.base.as_ref(),
+        before: &pinned.before,
         keeps: model.history,
-        as_of: publication.as_of,
-        table: &candidate.table,
-        schema: &candidate.schema,
-        files: &candidate.files,
+        days: days.into_iter().map(|day| (day.as_of, day.files)).collect(),
         description: &model.description,
         described: &described_schema(&model.columns),
         run_id: publication.run_id,
     };
-    let snapshot = write_history(&request).await.map_err(failed)?;
-    Ok((name.to_string(), released(publication, built, &snapshot)))
+    let written = commit_history(request).await;
+    let snapshot = written.map_err(|source| PublishError::of_commit(&name, source))?;
+    Ok((name, released(publication, &step, &snapshot)))
 }
 
-fn released(publication: &Publication<'_>, built: &BuiltTable, snapshot: &Snapshot) -> ReleasedTable {
-    let fingerprint = &built.step.fingerprint;
+fn released(publication: &Publication<'_>, step: &ModelStep, snapshot: &Snapshot) -> ReleasedTable {
+    let fingerprint = &step.fingerprint;
     ReleasedTable {
         version: snapshot.version,
         rows: snapshot.files.iter().map(crate::storage::DataFile::rows).sum(),
@@ -147,6 +363,10 @@ pub(super) struct Changed {
 }
 
 /// Exports follow the release: the marts that it changed, or all of them where the exports are not of the one before.
+///
+/// An export has one name whatever the release, and not every store can put an object only where it is unchanged. So
+/// whoever has written exports looks whether there is a newer release by then, and if so writes that one's: a process
+/// that slept while it wrote ends with the newest release's, whatever it overwrote.
 pub(super) async fn export(
     project: &Project,
     warehouse: &Warehouse,
@@ -157,16 +377,41 @@ pub(super) async fn export(
     if job.exports.is_empty() {
         return Ok(());
     }
-    let wanted = ExportRecord::new(release.number, &job.exports);
     let found = ExportRecord::read(warehouse, &job.name).await?;
-    if found.as_ref() == Some(&wanted) {
+    if found.as_ref() == Some(&ExportRecord::new(release.number, &job.exports)) {
         return Ok(());
     }
     let known = changed.filter(|changed| found == Some(ExportRecord::new(changed.since, &job.exports)));
+    if newer_release(warehouse, release).await?.is_some() {
+        return Ok(());
+    }
+    write_marts(project, warehouse, job, release, known).await?;
+    let mut written = release.clone();
+    while let Some(newer) = newer_release(warehouse, &written).await? {
+        write_marts(project, warehouse, job, &newer, None).await?;
+        written = newer;
+    }
+    Ok(ExportRecord::new(written.number, &job.exports).write(warehouse, &job.name).await?)
+}
+
+async fn newer_release(warehouse: &Warehouse, release: &Release) -> Result<Option<Release>, RunError> {
+    match warehouse.release_numbers(&release.job).await?.last() {
+        Some(number) if *number > release.number => Ok(Some(warehouse.release(&release.job, *number).await?)),
+        _ => Ok(None),
+    }
+}
+
+async fn write_marts(
+    project: &Project,
+    warehouse: &Warehouse,
+    job: &Job,
+    release: &Release,
+    changed: Option<&Changed>,
+) -> Result<(), RunError> {
     for (key, released) in &release.tables {
         let Some((schema @ "marts", name)) = key.split_once('.') else { continue };
         let model = TableName::new(schema, name);
-        if !project.models.contains_key(&model) || known.is_some_and(|changed| !changed.tables.contains(&model)) {
+        if !project.models.contains_key(&model) || changed.is_some_and(|changed| !changed.tables.contains(&model)) {
             continue;
         }
         let table = warehouse.table(schema, name)?;
@@ -175,7 +420,7 @@ pub(super) async fn export(
         let request = ExportRequest { job: &job.name, name, table: &table, schema, files };
         write_exports(warehouse, &request, &job.exports).await?;
     }
-    Ok(wanted.write(warehouse, &job.name).await?)
+    Ok(())
 }
 
 /// Publishes an earlier release of a job again; without a number, the one before the current.
@@ -203,15 +448,34 @@ async fn roll_back(
     number: Option<u64>,
 ) -> Result<Release, RunError> {
     let warehouse = warehouse(project, &surroundings.stores);
+    let run_id = Uuid::now_v7().to_string();
+    settle(&warehouse, lease, &run_id).await?;
     let current = warehouse
         .current_release(&job.name)
         .await?
         .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
     require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
-    lease.require().await?;
-    let run_id = Uuid::now_v7().to_string();
-    let release = rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
+    let rollback = plan_rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
+    let announcement = Announcement {
+        job: job.name.clone(),
+        run_id: run_id.clone(),
+        release: rollback.number(),
+        tables: rollback.tables(),
+        is_fenced: false,
+    };
+    announce(&warehouse, &announcement, lease).await?;
+    let recorded = match rollback.commit().await {
+        Ok(release) => record(&warehouse, &announcement, release, lease).await,
+        Err(error) => Err(error.into()),
+    };
+    let release = match recorded {
+        Ok(release) => release,
+        Err(error) => {
+            set_back(&warehouse, &announcement, lease).await;
+            return Err(error);
+        }
+    };
     export(project, &warehouse, job, &release, None).await?;
     Ok(release)
 }

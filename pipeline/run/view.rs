@@ -31,9 +31,7 @@ pub async fn open_release(
     let graph = graph(project).map_err(RunError::Problems)?;
     let warehouse = warehouse(project, &surroundings.stores);
     let release = match number {
-        Some(number) => Some(warehouse.release(&job.name, number).await.map_err(|source| {
-            RunError::Publish(crate::publish::PublishError::of_release(&job.name, number, source))
-        })?),
+        Some(number) => Some(crate::publish::read_release(&warehouse, &job.name, number).await?),
         None => warehouse.current_release(&job.name).await?,
     };
     let as_of = release.as_ref().map_or(NaiveDate::default(), |release| release.as_of);

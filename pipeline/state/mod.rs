@@ -22,7 +22,7 @@ mod rows;
 mod runs;
 mod text;
 
-pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus};
+pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};
 pub use ops::OpsTable;
@@ -35,12 +35,17 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a lease lasts that nobody renews, where nothing else is configured.
+pub const DEFAULT_LEASE_TIME: Duration = Duration::from_secs(60);
 
 /// The open state file. Clones share it.
 #[derive(Debug, Clone)]
 pub struct State {
     pool: sqlx::SqlitePool,
     path: PathBuf,
+    lease_time: Duration,
     /// Locked files that show that the owner of a lease (name, token) lives.
     guards: Arc<Mutex<BTreeMap<(String, u64), File>>>,
 }
@@ -49,5 +54,17 @@ impl State {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How long a lease lasts that nobody renews.
+    pub fn lease_time(&self) -> Duration {
+        self.lease_time
+    }
+
+    /// Sets how long leases last that are taken from now on.
+    #[must_use]
+    pub fn with_lease_time(mut self, lease_time: Duration) -> Self {
+        self.lease_time = lease_time;
+        self
     }
 }

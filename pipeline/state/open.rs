@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::{State, StateError};
+use super::{DEFAULT_LEASE_TIME, State, StateError};
 
 /// How long a statement waits for another process's write. Writes take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,7 +64,10 @@ impl State {
                 .connect_with(options.clone())
                 .await;
             match pool {
-                Ok(pool) => return Ok(State { pool, path: path.to_owned(), guards: Default::default() }),
+                Ok(pool) => {
+                    let (path, lease_time) = (path.to_owned(), DEFAULT_LEASE_TIME);
+                    return Ok(State { pool, path, lease_time, guards: Default::default() });
+                }
                 Err(error) => match StateError::from_database("opening", path, error) {
                     // Switching a new file to WAL does not wait for the lock by itself.
                     StateError::Locked { .. } if Instant::now() < deadline => {

@@ -4,6 +4,7 @@
 //! landed/<source>/             a Delta table for each source
 //! <schema>/<table>/            a Delta table for each model that is not a view, and its <table>_history
 //! releases/<job>/<number>.json which version of each table a release is made of
+//! publishing/<job>/<run>.json  a publication that has begun: the tables that it may commit
 //! exports/<job>/<table>.<ending>
 //! exports/<job>/release.json   which release the exports are of
 //! ```
@@ -30,7 +31,7 @@ pub struct Warehouse {
 /// A consistent set of table versions that passed its checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
-    /// From 1, without gaps for one job.
+    /// From 1, without gaps for one job; `vacuum` drops the oldest.
     pub number: u64,
     pub job: String,
     pub run_id: String,
@@ -91,6 +92,18 @@ impl Warehouse {
         Ok(numbers)
     }
 
+    /// The jobs that have published something, in order.
+    pub async fn jobs_with_releases(&self) -> Result<Vec<String>, StorageError> {
+        let (store, prefix) = self.stores.open(&join(&self.root, "releases"))?;
+        match store.list_with_delimiter(Some(&prefix)).await {
+            Ok(listed) => {
+                Ok(listed.common_prefixes.iter().filter_map(|job| job.filename().map(str::to_owned)).collect())
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(source) => Err(StorageError::from_store(self.root.as_str(), source)),
+        }
+    }
+
     /// The newest release of a job; `None` before the first.
     pub async fn current_release(&self, job: &str) -> Result<Option<Release>, StorageError> {
         match self.release_numbers(job).await?.last() {
@@ -117,11 +130,20 @@ impl Warehouse {
         let options = PutOptions::from(PutMode::Create);
         match store.put_opts(&path, PutPayload::from(text), options).await {
             Ok(_) => Ok(()),
-            // A put whose acknowledgement was lost comes back as "exists": whose record it is settles the matter.
-            Err(object_store::Error::AlreadyExists { .. }) => match self.release(&release.job, release.number).await {
-                Ok(found) if found == *release => Ok(()),
+            // Only a put of this run makes this record, be it one whose acknowledgement was lost below the store.
+            Err(object_store::Error::AlreadyExists { .. }) => match self.release(&release.job, release.number).await? {
+                found if found == *release => Ok(()),
                 _ => Err(StorageError::Conflict { table: path.to_string() }),
             },
+            Err(source) => Err(StorageError::from_store(path.to_string(), source)),
+        }
+    }
+
+    /// Deletes a release record, after which nobody can read or bring back that release.
+    pub async fn drop_release(&self, job: &str, number: u64) -> Result<(), StorageError> {
+        let (store, path) = self.release_place(job, number)?;
+        match store.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(StorageError::from_store(path.to_string(), source)),
         }
     }

@@ -7,6 +7,7 @@ use arrow::array::{Array, Date32Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use chrono::NaiveDate;
 use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident, lit};
@@ -25,6 +26,9 @@ use super::workspace::{Workspace, days_since_epoch};
 /// A quiet year leaves a small file for each day; when there are more than this, they are rewritten as one.
 const SMALL_FILES: usize = 48;
 const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Rows of a batch where memory is short.
+const SMALL_BATCH_ROWS: usize = 1024;
 
 /// A table that was built and is not published yet.
 #[derive(Debug, Clone)]
@@ -175,7 +179,7 @@ struct Written {
     counted: Counted,
 }
 
-/// Runs a plan into files; when memory runs out, once more with joins that spill and a single partition.
+/// Runs a plan into files; when memory runs out, once more with joins that spill and few partitions.
 async fn write(
     workspace: &Workspace,
     model: &Model,
@@ -204,7 +208,12 @@ async fn attempt(
     if is_frugal {
         let options = state.config_mut().options_mut();
         options.optimizer.prefer_hash_join = false;
-        options.execution.target_partitions = 1;
+        // With a single partition the planner knows no other join than the one that does not spill.
+        options.execution.target_partitions = 2;
+        options.optimizer.repartition_joins = true;
+        // A merge of spilled runs holds some batches of each.
+        options.execution.batch_size =
+            ConfigNonZeroUsize::try_new(SMALL_BATCH_ROWS).map_err(|error| failed(model, error))?;
     }
     let mut stream =
         DataFrame::new(state, plan.clone()).execute_stream().await.map_err(|error| failed(model, error))?;

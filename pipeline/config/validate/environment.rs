@@ -1,6 +1,7 @@
 //! `config/<name>.yaml`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use object_store::ClientConfigKey;
 use object_store::aws::AmazonS3ConfigKey;
@@ -12,7 +13,7 @@ use super::schedule::parse_zone;
 use crate::config::document::Findings;
 use crate::config::location::{absolute, parse_location};
 use crate::config::raw::{AnyText, RawEnvironment, Text};
-use crate::config::text::{Unfit, did_you_mean, parse_bytes};
+use crate::config::text::{Unfit, did_you_mean, parse_bytes, parse_duration};
 use crate::config::yaml::{Entries, Placed};
 use crate::config::{Environment, Location, Parameters};
 
@@ -53,6 +54,7 @@ pub(crate) fn validate_environment(
     let currency = raw.currency.as_ref().and_then(|text| findings.parse("currency", text, parse_currency));
     let memory_limit =
         raw.memory_limit.as_ref().and_then(|text| findings.parse("memory_limit", text, parse_memory_limit));
+    let lease = raw.lease.as_ref().and_then(|text| findings.parse("lease", text, parse_lease));
     let sql_roots = sql_roots(findings, raw.sql.as_deref(), root, is_folder);
     let parameters = environment_parameters(findings, &raw.parameters);
     let storage = storage(findings, &raw.storage);
@@ -66,6 +68,7 @@ pub(crate) fn validate_environment(
             currency: currency?,
             memory_limit: memory_limit.unwrap_or(DEFAULT_MEMORY_LIMIT),
             parallelism: raw.parallelism.as_ref().map_or_else(cores, |count| count.value as usize),
+            lease: lease.unwrap_or(DEFAULT_LEASE),
             sql: sql_roots.iter().map(|(_, folder)| folder.clone()).collect(),
             parameters: parameters.clone(),
             storage,
@@ -77,6 +80,8 @@ pub(crate) fn validate_environment(
 
 const DEFAULT_MEMORY_LIMIT: u64 = 2 << 30;
 const LEAST_MEMORY_LIMIT: u64 = 64 << 20;
+const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+const LEAST_LEASE: Duration = Duration::from_secs(1);
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -119,6 +124,11 @@ fn parse_memory_limit(text: &str) -> Result<u64, Unfit> {
         return Err(Unfit::new("at least `64MiB`"));
     }
     Ok(bytes)
+}
+
+fn parse_lease(text: &str) -> Result<Duration, Unfit> {
+    let lease = parse_duration(text)?;
+    if lease < LEAST_LEASE { Err(Unfit::new("at least `1s`")) } else { Ok(lease) }
 }
 
 fn sql_roots(

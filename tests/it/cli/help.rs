@@ -36,6 +36,7 @@ fn all_commands() {
       query        Query the published tables with SQL
       docs         Write the data dictionary: every table, column, parameter and check
       rollback     Publish an earlier release again
+      vacuum       Delete old releases, and files that no reader needs
       doctor       Check the environment: configuration, stores, state, machine
       completions  Print a completion script for a shell
 
@@ -232,19 +233,22 @@ fn backfill() {
           --to <DAY>      The last day
           --only <WHICH>  Which days of the range: those without a successful run, those whose last run
                           failed, or all [default: missing] [possible values: missing, failed, all]
-          --dry-run       Print the days and stop
+          --parallel <N>  Days that are built at once; they share the memory limit [default: 2]
+          --dry-run       Print the days, what would land and which histories are written, and stop
       -h, --help          Print help
 
     Global options: …
 
     Examples:
       lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31
-      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed
+      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --dry-run
+      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed --parallel 4
       lifecycle backfill list
       lifecycle backfill resume 0192
 
     The list of days is written down first: a backfill that was killed goes on with `resume` where it
-    stopped.
+    stopped. Days before the current release's write their histories only. A run of the job that is
+    started meanwhile waits for the days at work, and the backfill goes on after it.
     ");
 }
 
@@ -279,7 +283,8 @@ fn backfill_resume() {
       <ID>  The backfill's id, or how it begins
 
     Options:
-      -h, --help  Print help
+          --parallel <N>  Days that are built at once; they share the memory limit [default: 2]
+      -h, --help          Print help
 
     Global options: …
     ");
@@ -488,6 +493,36 @@ fn rollback() {
 
     Publishes the tables of an earlier release as a new one; without a number, of the release before the
     current one.
+    ");
+}
+
+#[test]
+fn vacuum() {
+    insta::assert_snapshot!(help(&["vacuum"]), @r"
+    exit code 0
+    ----- stdout
+    Delete old releases, and files that no reader needs
+
+    Usage: lifecycle vacuum [OPTIONS]
+
+    Options:
+          --keep <DAYS>  Keep the releases that were current in so many days: from 7d, because younger
+                         files stay anyway, to 365d, because the tables' logs reach no farther back
+                         [default: 30d]
+          --dry-run      Print what would be deleted, by table, and delete nothing
+      -h, --help         Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle vacuum --dry-run
+      lifecycle vacuum
+      lifecycle vacuum --keep 90d
+
+    Deletes old releases, the files that only they need, and what killed runs and failed landings have
+    left. The newest version of each table stays, and so does everything that a kept release needs:
+    those of the last 30 days and the newest five, which `rollback` and `query --release` can reach. No
+    file that is younger than 7 days is deleted. Refuses to work while a job runs.
     ");
 }
 

@@ -12,7 +12,7 @@ fn a_minimal_project_has_defaults() {
     let project = load(&fixture("minimal")).expect("a valid project");
     let environment = &project.environment;
     assert_eq!(environment.name, "local");
-    assert_eq!(environment.memory_limit, 2 << 30);
+    assert_eq!((environment.memory_limit, environment.lease), (2 << 30, Duration::from_secs(60)));
     assert!(environment.parallelism >= 1);
     assert_eq!(environment.parameters, Parameters::standard());
     assert!(environment.sql.is_empty() && environment.storage.is_empty() && project.models.is_empty());
@@ -27,6 +27,7 @@ fn a_minimal_project_has_defaults() {
     assert_eq!(source.location, format!("{}/orders/*.csv", environment.raw.0));
     assert_eq!(source.unknown_columns, UnknownColumns::Ignore);
     assert_eq!(source.max_rejected, MaxRejected::Share(0.01));
+    assert_eq!(source.max_object_bytes, 20 << 30);
     let csv = CsvOptions { delimiter: Delimiter::Byte(b','), header: true, quote: Some(b'"') };
     assert_eq!(source.format, Format::Csv(csv));
     assert_eq!(source.compression, None);
@@ -40,6 +41,7 @@ fn every_key_is_read() {
     assert_eq!(environment.state, fixture("project").join("data/state.db"));
     assert_eq!((environment.timezone, environment.currency.as_str()), (chrono_tz::Europe::London, "GBP"));
     assert_eq!((environment.memory_limit, environment.parallelism), (512 << 20, 4));
+    assert_eq!(environment.lease, Duration::from_secs(90));
     assert_eq!(environment.sql, [fixture("project").join("sql")]);
     assert_eq!(environment.storage["aws_secret_access_key"], "hunter2-is-secret");
     let parameter = |name: &str| environment.parameters.get(name).expect("a parameter").clone();

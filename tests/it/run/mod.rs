@@ -6,7 +6,6 @@ mod descriptions;
 mod facts;
 mod failures;
 mod floors;
-mod interruptions;
 mod repeats;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,6 +112,11 @@ impl Shop {
         shop
     }
 
+    /// A project whose files a test writes itself.
+    pub fn in_folder(folder: TempDir) -> Self {
+        Self { folder }
+    }
+
     /// A project with this repository's job and models, and no raw file.
     pub fn whole() -> Self {
         let shop = Self { folder: tempfile::tempdir().unwrap() };
@@ -120,6 +124,13 @@ impl Shop {
         for folder in ["jobs", "sql"] {
             copy(&repository.join(folder), &shop.path(folder), false);
         }
+        shop.write("config/local.yaml", CONFIG);
+        shop
+    }
+
+    /// A folder with a configuration, and nothing else.
+    pub fn bare() -> Self {
+        let shop = Self { folder: tempfile::tempdir().unwrap() };
         shop.write("config/local.yaml", CONFIG);
         shop
     }
@@ -366,7 +377,7 @@ fn copy(from: &Path, to: &Path, is_linked: bool) {
 }
 
 /// Every file below a folder, with its size.
-fn files(folder: &Path) -> BTreeMap<String, u64> {
+pub fn files(folder: &Path) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
     while let Some(next) = open.pop() {
