@@ -224,7 +224,7 @@ impl fmt::Display for Odd {
 }
 
 fn exists(location: &ObjectPath) -> Error {
-    Error::AlreadyExists { path: location.to_string(), source: "412 Precondition Failed".into() }
+    Error::AlreadyExists { path: location.to_string(), source: "status code: 412 Precondition Failed".into() }
 }
 
 #[async_trait]
