@@ -2,14 +2,19 @@
 
 use chrono::NaiveDate;
 
-use super::arguments::{BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange};
+use super::arguments::{
+    BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange, BackfillResumeArguments,
+};
 use super::context::Context;
 use super::failure::Report;
 use super::surroundings::surroundings;
 use super::text_table::TextTable;
 use super::{ExitCode, Failure, batches, numbers};
-use crate::config::Project;
-use crate::run::{DayChoice, DayListener, RunError, RunReport, choose_days, create_backfill, run_backfill};
+use crate::config::{Project, TableName};
+use crate::run::{
+    BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayReport, RunError, backfill_outlook, choose_days,
+    create_backfill, run_backfill,
+};
 use crate::state::{Backfill, OpsTable, State};
 
 /// Starts, lists, resumes or cancels backfills.
@@ -50,6 +55,13 @@ async fn start(
         let known: Vec<&str> = project.jobs.keys().map(String::as_str).collect();
         return Err(Failure::unknown_name("job", &range.job, &known));
     }
+    let today = context.today(project.environment.timezone);
+    if range.to > today {
+        return Err(Failure::Usage(
+            Report::new(format!("{} is still to come", range.to))
+                .hint(format!("the last complete day is {}", context.last_complete_day(project.environment.timezone))),
+        ));
+    }
     let choice = match range.only {
         BackfillOnly::Missing => DayChoice::Missing,
         BackfillOnly::Failed => DayChoice::Failed,
@@ -62,45 +74,60 @@ async fn start(
         return Ok(ExitCode::Done);
     }
     if range.dry_run {
-        let lines: Vec<String> = days.iter().map(NaiveDate::to_string).collect();
-        context.output.text(&format!("{}\n", lines.join("\n")))?;
-        return Ok(ExitCode::Done);
+        let outlook =
+            context.interruptible(async { Ok(backfill_outlook(project, &surroundings, &range.job, &days).await?) });
+        return print_outlook(&outlook.await?, context);
     }
     let id = create_backfill(project, state, &surroundings, &range.job, days, choice).await?;
-    work(&id, context, project, state).await
+    work(&id, range.parallel, false, context, project, state).await
 }
 
 async fn resume(
-    arguments: &BackfillIdArguments,
+    arguments: &BackfillResumeArguments,
     context: &Context,
     project: &Project,
     state: &State,
 ) -> Result<ExitCode, Failure> {
     let (backfill, _) = state.show_backfill(&arguments.backfill_id, context.now()).await?;
-    let waiting = state.resume_backfill(&backfill.backfill_id, context.now()).await?;
-    if waiting == 0 {
+    if backfill.done == backfill.days() {
         context.output.message("nothing to do: all its days are done");
         return Ok(ExitCode::Done);
     }
-    work(&backfill.backfill_id, context, project, state).await
+    work(&backfill.backfill_id, arguments.parallel, true, context, project, state).await
 }
 
 async fn cancel(arguments: &BackfillIdArguments, context: &Context, state: &State) -> Result<ExitCode, Failure> {
     let (backfill, _) = state.show_backfill(&arguments.backfill_id, context.now()).await?;
     let cancelled = state.cancel_backfill(&backfill.backfill_id, context.now()).await?;
-    context.output.message(&format!("took {} off the list", numbers::plural(cancelled, "day", "days")));
+    let mut message = format!("took {} off the list", numbers::plural(cancelled, "day", "days"));
+    if backfill.running > 0 {
+        message.push_str("; days at work go on to their end");
+    }
+    context.output.message(&message);
     Ok(ExitCode::Done)
 }
 
 /// Says how each day went.
 struct Teller<'a>(&'a Context);
 
-impl DayListener for Teller<'_> {
-    fn day_ended(&self, day: NaiveDate, outcome: Result<&RunReport, &RunError>) {
+impl BackfillListener for Teller<'_> {
+    fn waits(&self, owner: &str) {
+        self.0.output.message(&format!("waiting: {owner} is at work on the job"));
+    }
+
+    fn landed(&self, objects: u64, rows: u64, rejected: u64) {
+        let (objects, rows) = (numbers::plural(objects, "object", "objects"), numbers::plural(rows, "row", "rows"));
+        self.0.output.message(&format!("landed {rows} from {objects}, {} rejected", numbers::count(rejected)));
+    }
+
+    fn day_ended(&self, day: NaiveDate, outcome: Result<&DayReport, &RunError>) {
         match outcome {
-            Ok(report) => {
-                let what = if report.release.is_some() { "done" } else { "nothing to do" };
-                self.0.output.message(&format!("{day}: {what} in {}", numbers::duration(report.seconds)));
+            Ok(DayReport { release: None, .. }) => self.0.output.message(&format!("{day}: nothing to do")),
+            Ok(DayReport { release: Some(release), is_current, histories, seconds, .. }) => {
+                let written = numbers::plural(*histories as u64, "history", "histories");
+                let what = if *is_current { format!("current tables and {written}") } else { written };
+                let took = numbers::duration(*seconds);
+                self.0.output.message(&format!("{day}: {what} in {took}, release {release}"));
             }
             Err(RunError::Interrupted) => self.0.output.message(&format!("{day}: interrupted, waits")),
             Err(error) => {
@@ -112,24 +139,66 @@ impl DayListener for Teller<'_> {
     }
 }
 
-async fn work(id: &str, context: &Context, project: &Project, state: &State) -> Result<ExitCode, Failure> {
+async fn work(
+    id: &str,
+    at_once: u8,
+    is_resumed: bool,
+    context: &Context,
+    project: &Project,
+    state: &State,
+) -> Result<ExitCode, Failure> {
     let short = numbers::short_id(id);
-    context.output.message(&format!("backfill {short}"));
+    let resume = format!("`lifecycle backfill resume {short}` goes on with the days that are left");
     let surroundings = surroundings(context, project);
-    let backfill = match run_backfill(project, state, &surroundings, id, &Teller(context)).await {
+    let (backfill, _) = state.show_backfill(id, context.now()).await?;
+    let days = numbers::plural(backfill.days() - backfill.done, "day", "days");
+    context.output.message(&format!("backfill {short}: {days} of {}", backfill.job));
+    let work = BackfillWork { backfill, at_once: at_once.into(), is_resumed };
+    let backfill = match run_backfill(project, state, &surroundings, &work, &Teller(context)).await {
         Ok(backfill) => backfill,
-        Err(RunError::Interrupted) => {
-            let hint = format!("`lifecycle backfill resume {short}` goes on with the days that are left");
-            return Err(Failure::Interrupted(Report::new("interrupted").hint(hint)));
+        Err(RunError::Interrupted) => return Err(Failure::Interrupted(Report::new("interrupted").hint(resume))),
+        Err(error) => {
+            context.output.message(&resume);
+            return Err(error.into());
         }
-        Err(error) => return Err(error.into()),
     };
     if backfill.failed > 0 {
         let hint = format!("mend the cause, then `lifecycle backfill resume {short}`");
         let message = format!("{} of {} days failed", backfill.failed, backfill.days());
         return Err(Failure::Partial(Report::new(message).hint(hint)));
     }
+    if backfill.cancelled > 0 {
+        let message = format!("cancelled: {} of {} days are not done", backfill.cancelled, backfill.days());
+        return Err(Failure::Partial(Report::new(message).hint(resume)));
+    }
     context.output.message(&format!("backfill {short}: {} done", numbers::plural(backfill.done, "day", "days")));
+    Ok(ExitCode::Done)
+}
+
+fn print_outlook(outlook: &BackfillOutlook, context: &Context) -> Result<ExitCode, Failure> {
+    let mut table = TextTable::default().text("day").number("objects").number("bytes").text("tables").text("histories");
+    for day in &outlook.days {
+        let histories: Vec<&str> = day.histories.iter().map(|TableName { table, .. }| table.as_str()).collect();
+        table.row([
+            day.day.to_string().into(),
+            numbers::count(day.objects).into(),
+            numbers::bytes(day.bytes).into(),
+            if day.is_current { "current" } else { "" }.into(),
+            histories.join(", ").into(),
+        ]);
+    }
+    if outlook.other_objects > 0 {
+        table.row([
+            "other days".into(),
+            numbers::count(outlook.other_objects).into(),
+            numbers::bytes(outlook.other_bytes).into(),
+        ]);
+    }
+    context.output.table(&table)?;
+    let (objects, bytes) = (outlook.objects(), outlook.bytes());
+    let days = numbers::plural(outlook.days.len() as u64, "day", "days");
+    let objects = numbers::plural(objects, "object", "objects");
+    context.output.message(&format!("{days}; {objects} to land, {}", numbers::bytes(bytes)));
     Ok(ExitCode::Done)
 }
 

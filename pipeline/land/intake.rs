@@ -14,6 +14,7 @@ use super::rejected::RejectedRow;
 use super::report::{LandingReport, ObjectReport};
 use super::sink::{RowSink, SinkError};
 use super::tables::{KindWriter, rejected_batch};
+use super::template::Template;
 use crate::storage::{DataFile, Table};
 
 /// Rejected rows that are gathered before they are written, in bytes of their text.
@@ -35,18 +36,18 @@ pub(crate) struct Intake {
 }
 
 /// Writes rejected rows, a few megabytes at a time.
-struct RejectedSink {
+pub(crate) struct RejectedSink {
     writer: KindWriter,
     buffer: Vec<(Arc<str>, Rejected)>,
     bytes: usize,
 }
 
 impl RejectedSink {
-    fn new(table: &Table) -> Self {
+    pub fn new(table: &Table) -> Self {
         Self { writer: KindWriter::new(table, layout::rejected_schema()), buffer: Vec::new(), bytes: 0 }
     }
 
-    async fn push(&mut self, object: &Arc<str>, rejected: Vec<Rejected>) -> Result<(), SinkError> {
+    pub async fn push(&mut self, object: &Arc<str>, rejected: Vec<Rejected>) -> Result<(), SinkError> {
         for row in rejected {
             self.bytes += row.raw.len() + row.reason.len();
             self.buffer.push((object.clone(), row));
@@ -60,7 +61,7 @@ impl RejectedSink {
         Ok(self.writer.write(&rejected_batch(&rows)?).await?)
     }
 
-    async fn close(mut self) -> Result<Vec<DataFile>, SinkError> {
+    pub async fn close(mut self) -> Result<Vec<DataFile>, SinkError> {
         self.flush().await?;
         Ok(self.writer.close().await?)
     }
@@ -70,6 +71,7 @@ impl RejectedSink {
 pub(crate) async fn take_in(
     request: &LandingRequest<'_>,
     contract: &Arc<Contract>,
+    template: &Template,
     diff: &Diff,
     report: &mut LandingReport,
 ) -> Result<Intake, LandError> {
@@ -79,10 +81,9 @@ pub(crate) async fn take_in(
     work.sort_by(|one, other| one.0.name.cmp(&other.0.name));
     let progress = request.progress.start(&format!("landing {}", request.source.name), Some(diff.bytes()));
 
-    let store_url = super::discover::parse_location(request.source)?.folder;
     let (store, _) = request
         .stores
-        .open(&store_url)
+        .open(&template.folder)
         .map_err(|source| LandError::Table { source_name: request.source.name.clone(), source })?;
     let mut sink = RowSink::new(request.table.clone(), contract.clone(), request.sizes.buffer_bytes);
     let mut rejected_sink = RejectedSink::new(request.table);
@@ -107,7 +108,7 @@ pub(crate) async fn take_in(
         let (mut rows_in, mut landed, mut rejected, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
         let mut samples: Vec<Rejected> = Vec::new();
         progress.message(&object.name);
-        let header = loop {
+        let (header, is_cut) = loop {
             match reader.next().await.ok_or(LandError::Stopped)?? {
                 Event::Rows(rows) => {
                     rows_in += rows.records;
@@ -125,7 +126,7 @@ pub(crate) async fn take_in(
                     progress.advance(now.saturating_sub(bytes));
                     bytes = bytes.max(now);
                 }
-                Event::End { header } => break header,
+                Event::End { header, is_cut } => break (header, is_cut),
             }
         };
         if rows_in != landed + rejected {
@@ -143,7 +144,8 @@ pub(crate) async fn take_in(
         };
         report.samples.extend(samples.into_iter().map(shown));
         let name = object.name.clone();
-        report.objects.push(ObjectReport { name, bytes: object.size, rows_in, landed, rejected, again: *again });
+        let bytes = object.size;
+        report.objects.push(ObjectReport { name, bytes, rows_in, landed, rejected, again: *again, is_cut });
         objects.push(LandedObject {
             name: object.name.clone(),
             etag: object.etag.clone(),
@@ -152,7 +154,7 @@ pub(crate) async fn take_in(
             rows: landed,
             rejected,
             landed_at: request.now,
-            contract: contract.fingerprint.clone(),
+            contract: contract.mark(is_cut),
             header,
         });
     }

@@ -1,6 +1,6 @@
 //! `<table>_history`: the snapshots of a table by the day they are as of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Date32Array, RecordBatch};
@@ -16,7 +16,7 @@ use super::{Contents, set_files};
 /// The column that says which day a row of a history is as of; the table is partitioned by it.
 pub const AS_OF: &str = "as_of";
 
-/// One day's rows, to be put into a history.
+/// Days' rows that become part of a history as one version.
 #[derive(Debug, Clone)]
 pub struct HistoryRequest<'a> {
     /// `marts/churn_history`.
@@ -26,41 +26,47 @@ pub struct HistoryRequest<'a> {
     /// What the history had before: the files of the version that the current release names.
     pub before: &'a [DataFile],
     pub keeps: History,
-    pub as_of: NaiveDate,
-    /// Where the day's rows are: files of the table itself.
-    pub table: &'a Table,
-    pub schema: &'a SchemaRef,
-    pub files: &'a [DataFile],
+    /// By day: what [`write_history_day`] wrote.
+    pub days: BTreeMap<NaiveDate, Vec<DataFile>>,
     pub description: &'a str,
-    /// `schema` with what each column is.
+    /// The table's columns, with what each is.
     pub described: &'a SchemaRef,
     pub run_id: &'a str,
 }
 
-/// Puts a day's rows in the place of what the history had of that day, and drops days that it does not keep.
-pub async fn write_history(request: &HistoryRequest<'_>) -> Result<Snapshot, StorageError> {
-    let schema = history_schema(request.schema);
-    let partition = vec![AS_OF.to_owned()];
-    let mut writer = request.history_table.writer(schema.clone(), partition.clone());
+/// Writes the rows of a table's files as those of a day of its history; they stay invisible until a commit.
+pub async fn write_history_day(
+    history_table: &Table,
+    as_of: NaiveDate,
+    table: &Table,
+    schema: &SchemaRef,
+    files: &[DataFile],
+) -> Result<Vec<DataFile>, StorageError> {
+    let history_schema = history_schema(schema);
+    let mut writer = history_table.writer(history_schema.clone(), vec![AS_OF.to_owned()]);
     let mut has_rows = false;
-    for file in request.files {
-        let mut batches = request.table.read(file, request.schema.clone()).await?;
+    for file in files {
+        let mut batches = table.read(file, schema.clone()).await?;
         while let Some(batch) = batches.next().await {
-            let batch = with_as_of(&batch?, &schema, request.as_of)
-                .map_err(|source| StorageError::Schema { table: request.history_table.url().to_string(), source })?;
+            let batch = with_as_of(&batch?, &history_schema, as_of)
+                .map_err(|source| StorageError::Schema { table: history_table.url().to_string(), source })?;
             has_rows |= batch.num_rows() > 0;
             writer.write(&batch).await?;
         }
     }
-    let written = if has_rows { writer.close().await? } else { Vec::new() };
-    let mut files: Vec<DataFile> =
-        request.before.iter().filter(|file| day_of(file) != Some(request.as_of)).cloned().collect();
-    files.extend(written);
+    if has_rows { writer.close().await } else { Ok(Vec::new()) }
+}
+
+/// Puts days' rows in the place of what the history had of those days, and drops days that it does not keep.
+pub async fn commit_history(request: HistoryRequest<'_>) -> Result<Snapshot, StorageError> {
+    let is_written = |file: &&DataFile| day_of(file).is_some_and(|day| request.days.contains_key(&day));
+    let mut files: Vec<DataFile> = request.before.iter().filter(|file| !is_written(file)).cloned().collect();
+    files.extend(request.days.into_values().flatten());
     let kept = kept_days(files.iter().filter_map(day_of).collect(), request.keeps);
     files.retain(|file| day_of(file).is_some_and(|day| kept.contains(&day)));
     let contents = Contents {
         schema: history_schema(request.described),
-        partition_columns: partition,
+        partition_columns: vec![AS_OF.to_owned()],
         files,
         description: Some(format!("Snapshots of: {}", request.description)),
     };

@@ -16,7 +16,7 @@ mod vacuum;
 
 pub use contents::{Contents, set_files};
 pub use exports::{ExportRecord, ExportRequest, write_exports};
-pub use history::{HistoryRequest, write_history};
+pub use history::{HistoryRequest, commit_history, write_history_day};
 pub use rollback::{Rollback, plan_rollback};
 pub use settle::{Unsettled, find_unsettled};
 pub use vacuum::{LEAST_RELEASES, OldReleases, SweptFolder, VacuumScope, YOUNG, find_old_releases, find_unneeded};

@@ -32,7 +32,7 @@ pub(super) struct Builder<'a> {
     pub current: Option<&'a Release>,
     pub workspace: &'a Workspace,
     /// By source.
-    pub landed: BTreeMap<String, LandedTable>,
+    pub landed: &'a BTreeMap<String, LandedTable>,
 }
 
 /// The landed tables of a job's sources at the versions wanted; a source that has none yet is empty.
@@ -75,7 +75,7 @@ impl Builder<'_> {
         workspace: &Workspace,
         days: Option<&BTreeSet<NaiveDate>>,
     ) -> Result<(), TransformError> {
-        for (name, landed) in &self.landed {
+        for (name, landed) in self.landed {
             workspace.add_landed(name, landed, days)?;
         }
         self.project.seeds.values().try_for_each(|seed| workspace.add_seed(seed))
@@ -122,6 +122,7 @@ impl Builder<'_> {
             files: snapshot.map(|snapshot| snapshot.files).unwrap_or_default(),
             written: Vec::new(),
             is_replanned: false,
+            counted: None,
         })
     }
 

@@ -25,6 +25,8 @@ pub enum RunError {
     NotOfJob { job: String, model: String },
     #[error("job `{job}` is being run by {owner} since {since}")]
     Busy { job: String, owner: String, since: DateTime<Utc> },
+    #[error("a backfill of job `{job}` is being run by {owner} since {since}")]
+    BackfillBusy { job: String, owner: String, since: DateTime<Utc> },
     #[error("landing failed")]
     Land(#[from] LandError),
     #[error(transparent)]
@@ -43,6 +45,19 @@ pub enum RunError {
     NothingPublished { job: String },
     #[error("interrupted")]
     Interrupted,
+}
+
+impl RunError {
+    /// Whether somebody else has taken over the job.
+    pub(super) fn is_overtaken(&self) -> bool {
+        let is_overtaken =
+            |error: &PublishError| matches!(error, PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. });
+        match self {
+            RunError::LeaseLost { .. } => true,
+            RunError::Publish(error) => is_overtaken(error),
+            _ => false,
+        }
+    }
 }
 
 /// An error and its causes in one line.

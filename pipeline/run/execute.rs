@@ -9,16 +9,18 @@ use crate::config::Project;
 use crate::land::LandingReport;
 use crate::plan::{Action, ModelStep, RunPlan};
 use crate::state::{
-    CheckRecord, CheckStatus, RunFinish, RunOutcome, RunStart, SourceRecord, State, TableAction, TableRecord,
+    CheckRecord, CheckStatus, Lease, RunFinish, RunOutcome, RunStart, SourceRecord, State, TableAction, TableRecord,
 };
-use crate::storage::Release;
+use crate::storage::{Release, require_conditional_put};
 use crate::transform::{Bindings, Workspace};
 
-use super::build::{Builder, BuiltTable, landed_tables, sweep};
+use super::build::{Builder, BuiltTable, sweep};
+use super::landed::Landed;
 use super::landing::land_source;
 use super::lease::HeldLease;
-use super::prepare::{Prepared, check_request, find_job, plan_after_landing, prepare};
+use super::prepare::{Prepared, check_request, find_job, prepare};
 use super::release::{Publication, export, pin, publish, settle};
+use super::turns;
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What a run did.
@@ -48,11 +50,53 @@ pub struct TableReport {
 
 /// What a run has done so far, to be recorded however it ends.
 #[derive(Default)]
-struct Progressed {
-    sources: Vec<SourceRecord>,
-    landings: Vec<LandingReport>,
-    tables: Vec<TableReport>,
-    findings: Vec<Finding>,
+pub(super) struct Progressed {
+    pub sources: Vec<SourceRecord>,
+    pub landings: Vec<LandingReport>,
+    pub tables: Vec<TableReport>,
+    pub findings: Vec<Finding>,
+}
+
+/// A run that was recorded as begun.
+pub(super) struct RunAtWork {
+    pub run_id: String,
+    pub started: Instant,
+    pub done: Progressed,
+}
+
+impl RunAtWork {
+    /// Records the beginning of a run under the job's lease.
+    pub async fn start(
+        project: &Project,
+        state: &State,
+        surroundings: &Surroundings,
+        request: &RunRequest,
+        lease: &Lease,
+    ) -> Result<Self, RunError> {
+        let run_id = Uuid::now_v7().to_string();
+        let start = RunStart {
+            run_id: run_id.clone(),
+            job: request.job.clone(),
+            as_of: request.as_of,
+            trigger: request.trigger,
+            environment: project.environment.name.clone(),
+            started_at: (surroundings.clock)(),
+            lease: lease.clone(),
+            backfill_id: request.backfill_id.clone(),
+        };
+        state.start_run(&start).await?;
+        Ok(Self { run_id, started: Instant::now(), done: Progressed::default() })
+    }
+
+    /// Records what was done, and how it ended: the release, none where there was nothing to do, or why it failed.
+    pub async fn record(
+        &self,
+        state: &State,
+        surroundings: &Surroundings,
+        outcome: Result<Option<&Release>, &RunError>,
+    ) -> Result<(), RunError> {
+        record(state, surroundings, &self.run_id, &self.done, outcome).await
+    }
 }
 
 /// Runs a job for one day.
@@ -67,34 +111,23 @@ pub async fn run_job(
 ) -> Result<RunReport, RunError> {
     let started = Instant::now();
     check_request(project, request)?;
-    let lease = HeldLease::take(state, &request.job, &surroundings.clock).await?;
-    let run_id = Uuid::now_v7().to_string();
-    let start = RunStart {
-        run_id: run_id.clone(),
-        job: request.job.clone(),
-        as_of: request.as_of,
-        trigger: request.trigger,
-        environment: project.environment.name.clone(),
-        started_at: (surroundings.clock)(),
-        lease: lease.lease.clone(),
-        backfill_id: request.backfill_id.clone(),
-    };
-    let outcome = match state.start_run(&start).await {
-        Ok(()) => {
-            let mut done = Progressed::default();
-            let outcome = work(project, surroundings, request, &lease, &run_id, &mut done).await;
-            let recorded = record(state, surroundings, &run_id, &done, &outcome).await;
+    let lease = turns::take(state, &request.job, surroundings).await?;
+    let outcome = match RunAtWork::start(project, state, surroundings, request, &lease.lease).await {
+        Ok(mut run) => {
+            let outcome = work(project, surroundings, request, &lease, &mut run).await;
+            let ended = outcome.as_ref().map(|(_, release)| release.as_ref());
+            let recorded = run.record(state, surroundings, ended).await;
             outcome.and_then(|worked| recorded.map(|()| worked)).map(|(plan, release)| RunReport {
-                run_id,
+                run_id: run.run_id,
                 plan,
-                landings: done.landings,
-                tables: done.tables,
-                findings: done.findings,
+                landings: run.done.landings,
+                tables: run.done.tables,
+                findings: run.done.findings,
                 release,
                 seconds: started.elapsed().as_secs_f64(),
             })
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     };
     let given_back = lease.give_back().await;
     let report = outcome?;
@@ -109,48 +142,88 @@ async fn work(
     surroundings: &Surroundings,
     request: &RunRequest,
     lease: &HeldLease,
-    run_id: &str,
-    done: &mut Progressed,
+    run: &mut RunAtWork,
 ) -> Result<Worked, RunError> {
-    settle(&warehouse(project, &surroundings.stores), lease, run_id).await?;
+    settle(&warehouse(project, &surroundings.stores), lease, &run.run_id).await?;
     let prepared = prepare(project, surroundings, request).await?;
     if prepared.plan.has_nothing_to_do() {
-        let tables = prepared.plan.models.iter().filter(|step| !matches!(step.action, Action::View | Action::Empty));
-        done.tables = tables.map(kept_report).collect();
-        // A process may have died between a release and its exports.
-        if let Some(release) = &prepared.current {
-            let warehouse = warehouse(project, &surroundings.stores);
-            export(project, &warehouse, find_job(project, &request.job)?, release, None).await?;
-        }
+        stand_still(project, surroundings, &prepared.plan, prepared.current.as_ref(), run).await?;
         return Ok((prepared.plan, None));
     }
-    land_sources(project, surroundings, &prepared, lease, run_id, done).await?;
-    let (plan, versions) = plan_after_landing(project, surroundings, request, &prepared).await?;
+    let sources = prepared.plan.sources.clone();
+    let landed = land_and_look(project, surroundings, prepared, lease, run).await?;
+    let plan = RunPlan { sources, ..landed.plan(project, request) };
+    let release = build_and_publish(project, surroundings, request, lease, &landed, &plan, run).await?;
+    Ok((plan, Some(release)))
+}
+
+/// Does what is left where nothing is to be done: a process may have died between a release and its exports.
+pub(super) async fn stand_still(
+    project: &Project,
+    surroundings: &Surroundings,
+    plan: &RunPlan,
+    current: Option<&Release>,
+    run: &mut RunAtWork,
+) -> Result<(), RunError> {
+    let tables = plan.models.iter().filter(|step| !matches!(step.action, Action::View | Action::Empty));
+    run.done.tables.extend(tables.map(kept_report));
+    match current {
+        Some(release) => {
+            let warehouse = warehouse(project, &surroundings.stores);
+            export(project, &warehouse, find_job(project, &plan.job)?, release, None).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// Lands what waits, and looks at what there is then.
+pub(super) async fn land_and_look(
+    project: &Project,
+    surroundings: &Surroundings,
+    prepared: Prepared,
+    lease: &HeldLease,
+    run: &mut RunAtWork,
+) -> Result<Landed, RunError> {
+    land_sources(project, surroundings, &prepared, lease, &run.run_id, &mut run.done).await?;
+    Landed::look(project, surroundings, prepared).await
+}
+
+/// Builds what a plan says, checks it, and makes it the job's next release.
+pub(super) async fn build_and_publish(
+    project: &Project,
+    surroundings: &Surroundings,
+    request: &RunRequest,
+    lease: &HeldLease,
+    landed: &Landed,
+    plan: &RunPlan,
+    run: &mut RunAtWork,
+) -> Result<Release, RunError> {
     let warehouse = warehouse(project, &surroundings.stores);
     let job = find_job(project, &request.job)?;
+    let prepared = &landed.prepared;
     let bindings = Bindings::new(request.as_of, &prepared.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &surroundings.stores)?;
-    // Another job may land the same source meanwhile: what is built is what was planned.
-    let landed = landed_tables(&warehouse, job, |source| versions.get(source).copied()).await?;
+    let tables = landed.tables(project, surroundings, &request.job).await?;
     let builder = Builder {
         project,
         graph: &prepared.graph,
         warehouse: &warehouse,
         current: prepared.current.as_ref(),
         workspace: &workspace,
-        landed,
+        landed: &tables,
     };
     let mut built = Vec::new();
-    let outcome = build_and_check(&builder, surroundings, &plan, &prepared, done, &mut built).await;
+    let outcome = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built).await;
     let publication = Publication {
         project,
         warehouse: &warehouse,
         job,
-        run_id,
+        run_id: &run.run_id,
         as_of: request.as_of,
         current: prepared.current.as_ref(),
         built: &built,
-        landed: versions,
+        staged: Vec::new(),
+        landed: landed.versions(),
         now: (surroundings.clock)(),
     };
     let pinned = match outcome {
@@ -165,14 +238,16 @@ async fn work(
         }
     };
     let release = publish(&publication, pinned, lease, surroundings).await?;
-    for table in &mut done.tables {
-        if table.step.publishes && table.step.action.is_build() {
-            let released = release.tables.get(&table.step.model.to_string());
-            table.version = released.map(|released| released.version);
-        }
-    }
+    note_versions(&mut run.done.tables, &release);
     sweep(&built, |built| built.step.publishes).await;
-    Ok((plan, Some(release)))
+    Ok(release)
+}
+
+/// Notes which versions of its tables a run published.
+pub(super) fn note_versions(tables: &mut [TableReport], release: &Release) {
+    for table in tables.iter_mut().filter(|table| table.step.publishes && table.step.action.is_build()) {
+        table.version = release.tables.get(&table.step.model.to_string()).map(|released| released.version);
+    }
 }
 
 /// Lands what waits.
@@ -190,6 +265,7 @@ async fn land_sources(
     run_id: &str,
     done: &mut Progressed,
 ) -> Result<(), RunError> {
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
         lease.require().await?;
         let (report, record) =
@@ -234,10 +310,11 @@ async fn build_and_check(
     for table in built.iter().filter(|table| table.step.action.is_build()) {
         if let Some(model) = builder.project.models.get(&table.step.model) {
             stage.message(&table.step.model.to_string());
+            let counted = table.candidate.as_ref().and_then(|candidate| candidate.counted.as_ref());
             let findings =
-                interruptible(surroundings, async { Ok(check_table(builder.workspace, model).await) }).await?;
+                interruptible(surroundings, async { Ok(check_table(builder.workspace, model, counted).await) }).await?;
             done.findings.extend(findings);
-            if let Some(before) = rows_before(prepared, table) {
+            if let Some(before) = rows_before(prepared.current.as_ref(), table) {
                 let now = table.candidate.as_ref().map_or(0, crate::transform::Candidate::rows);
                 done.findings.push(check_row_count(model, before, now));
             }
@@ -249,8 +326,8 @@ async fn build_and_check(
     if stopping.is_empty() { Ok(()) } else { Err(RunError::Checks(stopping)) }
 }
 
-fn rows_before(prepared: &Prepared, table: &BuiltTable) -> Option<u64> {
-    let release = prepared.current.as_ref()?;
+pub(super) fn rows_before(current: Option<&Release>, table: &BuiltTable) -> Option<u64> {
+    let release = current?;
     if !table.step.publishes {
         return None;
     }
@@ -258,7 +335,7 @@ fn rows_before(prepared: &Prepared, table: &BuiltTable) -> Option<u64> {
 }
 
 /// Drops the work when the process is asked to stop.
-async fn interruptible<T>(
+pub(super) async fn interruptible<T>(
     surroundings: &Surroundings,
     work: impl Future<Output = Result<T, RunError>>,
 ) -> Result<T, RunError> {
@@ -269,7 +346,7 @@ async fn interruptible<T>(
     }
 }
 
-fn table_report(built: &BuiltTable) -> TableReport {
+pub(super) fn table_report(built: &BuiltTable) -> TableReport {
     TableReport {
         step: built.step.clone(),
         rows: built.candidate.as_ref().map(crate::transform::Candidate::rows),
@@ -289,14 +366,14 @@ async fn record(
     surroundings: &Surroundings,
     run_id: &str,
     done: &Progressed,
-    outcome: &Result<Worked, RunError>,
+    outcome: Result<Option<&Release>, &RunError>,
 ) -> Result<(), RunError> {
     state.record_sources(run_id, &done.sources).await?;
     state.record_tables(run_id, &done.tables.iter().map(table_record).collect::<Vec<_>>()).await?;
     state.record_checks(run_id, &done.findings.iter().map(check_record).collect::<Vec<_>>()).await?;
     let (run_outcome, message, release) = match outcome {
-        Ok((_, Some(release))) => (RunOutcome::Succeeded, None, Some(release.number)),
-        Ok((_, None)) => (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None),
+        Ok(Some(release)) => (RunOutcome::Succeeded, None, Some(release.number)),
+        Ok(None) => (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None),
         Err(error @ RunError::Checks(_)) => (RunOutcome::ChecksFailed, Some(error.to_string()), None),
         Err(error @ RunError::Interrupted) => (RunOutcome::Interrupted, Some(error.to_string()), None),
         Err(error) => (RunOutcome::Failed, Some(super::error::chain(error)), None),

@@ -15,22 +15,29 @@ mod cases;
 mod dictionary;
 mod error;
 mod execute;
+mod landed;
 mod landing;
 mod lease;
 mod prepare;
 mod release;
+mod replay;
 mod shared_tables;
+mod turns;
 mod vacuum;
 mod validate;
 mod view;
 
-pub use backfill::{DayChoice, DayListener, choose_days, create_backfill, run_backfill};
+pub use backfill::{
+    BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayOutlook, DayReport, backfill_outlook, choose_days,
+    create_backfill, run_backfill,
+};
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
+pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};
 pub use vacuum::{VacuumReport, VacuumRequest, VacuumedFolder, vacuum};
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};

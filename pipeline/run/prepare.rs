@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
+
 use crate::config::{Case, Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
 use crate::land::{LandingPlan, TouchedDays, landed_schema};
 use crate::plan::{Graph, GraphMistake, PlanInputs, RunPlan, SourceState, SourceVersion, Touched, nearest, plan_run};
 use crate::storage::{Release, Snapshot, StorageError, Table, Warehouse};
 
 use super::{RunError, RunRequest, Surroundings, landing, parameters, warehouse};
+
+/// Sources whose drop zones are listed at once.
+const SOURCES_AT_ONCE: usize = 8;
 
 /// A job that is ready to be planned, and its plan.
 pub struct Prepared {
@@ -114,15 +119,12 @@ pub async fn prepare(
     let warehouse = warehouse(project, &surroundings.stores);
     let current = warehouse.current_release(&job.name).await?;
     let needed = needed_sources(&graph, job, &selected, !request.select.is_empty());
-    let mut sources = Vec::new();
-    for source in &needed {
-        sources.push(prepare_source(project, surroundings, &warehouse, source).await?);
-    }
+    let preparing = needed.iter().map(|source| prepare_source(project, surroundings, &warehouse, source));
+    let sources: Vec<PreparedSource> = stream::iter(preparing).buffered(SOURCES_AT_ONCE).try_collect().await?;
     let mut states = BTreeMap::new();
     for source in &sources {
-        let snapshot = source.table.snapshot().await?;
-        states
-            .insert(source.source.name.clone(), source_state(source, snapshot.as_ref(), current.as_ref(), true).await?);
+        let snapshot = source.landing.snapshot.as_ref();
+        states.insert(source.source.name.clone(), source_state(source, snapshot, current.as_ref(), true).await?);
     }
     add_sources_at_rest(&warehouse, job, current.as_ref(), &mut states).await?;
     let plan = plan_run(&PlanInputs {
@@ -141,14 +143,13 @@ pub async fn prepare(
     Ok(Prepared { plan, graph, parameters, current, sources, selected })
 }
 
-/// Plans again when the waiting objects have landed, and tells which versions of the landed tables it saw.
-pub(super) async fn plan_after_landing(
+/// What is known of the sources when the waiting objects have landed.
+pub(super) async fn states_after_landing(
     project: &Project,
     surroundings: &Surroundings,
-    request: &RunRequest,
     prepared: &Prepared,
-) -> Result<(RunPlan, BTreeMap<String, u64>), RunError> {
-    let job = find_job(project, &request.job)?;
+) -> Result<BTreeMap<String, SourceState>, RunError> {
+    let job = find_job(project, &prepared.plan.job)?;
     let warehouse = warehouse(project, &surroundings.stores);
     let mut states = BTreeMap::new();
     for source in &prepared.sources {
@@ -157,20 +158,7 @@ pub(super) async fn plan_after_landing(
         states.insert(source.source.name.clone(), state);
     }
     add_sources_at_rest(&warehouse, job, prepared.current.as_ref(), &mut states).await?;
-    let mut plan = plan_run(&PlanInputs {
-        project,
-        graph: &prepared.graph,
-        job: &job.name,
-        parameters: &prepared.parameters,
-        as_of: request.as_of,
-        selected: &prepared.selected,
-        sources: &states,
-        current: prepared.current.as_ref(),
-        full_refresh: request.full_refresh,
-    });
-    plan.sources = prepared.plan.sources.clone();
-    let versions = states.iter().filter_map(|(name, state)| Some((name.clone(), state.version.version?))).collect();
-    Ok((plan, versions))
+    Ok(states)
 }
 
 /// A selection needs only the sources that its models read.

@@ -8,12 +8,15 @@ use futures::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use crate::config::{Job, Project, TableName};
+use crate::plan::ModelStep;
 use crate::publish::{
-    Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, find_unsettled, plan_rollback, record_release,
-    set_files, write_exports, write_history,
+    Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, commit_history, find_unsettled, plan_rollback,
+    record_release, set_files, write_exports, write_history_day,
 };
 use crate::state::State;
-use crate::storage::{Announcement, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse};
+use crate::storage::{
+    Announcement, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse, require_conditional_put,
+};
 use crate::transform::described_schema;
 
 use super::build::BuiltTable;
@@ -29,8 +32,18 @@ pub(super) struct Publication<'a> {
     pub as_of: NaiveDate,
     pub current: Option<&'a Release>,
     pub built: &'a [BuiltTable],
+    /// Days of histories that were written before.
+    pub staged: Vec<StagedHistory>,
     pub landed: BTreeMap<String, u64>,
     pub now: DateTime<Utc>,
+}
+
+/// A day's rows for a history: written, and invisible until the commit of a release.
+#[derive(Debug, Clone)]
+pub(super) struct StagedHistory {
+    pub step: ModelStep,
+    pub as_of: NaiveDate,
+    pub files: Vec<DataFile>,
 }
 
 /// How often publications that were left are looked at again because their owner is still committing.
@@ -74,7 +87,8 @@ struct PinnedTable {
 /// announcement and commits to each of the tables, or has committed to them already; and every commit of this one goes
 /// on top of what is pinned, and its record has the number after the release that it read before this.
 pub(super) async fn pin(publication: &Publication<'_>, lease: &HeldLease) -> Result<Pinned, RunError> {
-    let mut names: BTreeSet<TableName> = BTreeSet::new();
+    let staged = publication.staged.iter().map(|staged| history_of(&staged.step.model));
+    let mut names: BTreeSet<TableName> = staged.collect();
     for built in publication.built {
         if is_committed(built) {
             names.insert(built.step.model.clone());
@@ -160,6 +174,10 @@ pub(super) async fn publish(
     let committed = async {
         let mut tables: BTreeMap<String, ReleasedTable> =
             publication.current.map(|release| release.tables.clone()).unwrap_or_default();
+        let mut staged: BTreeMap<TableName, Vec<StagedHistory>> = BTreeMap::new();
+        for history in &publication.staged {
+            staged.entry(history.step.model.clone()).or_default().push(history.clone());
+        }
         for built in publication.built {
             stage.message(&built.step.model.to_string());
             if is_committed(built) {
@@ -167,10 +185,15 @@ pub(super) async fn publish(
                 tables.insert(built.step.model.to_string(), released);
             }
             if built.step.writes_history {
-                let (name, released) = history(publication, &pinned, built).await?;
-                tables.insert(name, released);
+                let (project, warehouse) = (publication.project, publication.warehouse);
+                let history = stage_history(project, warehouse, publication.as_of, built).await?;
+                staged.entry(built.step.model.clone()).or_default().push(history);
             }
             stage.advance(1);
+        }
+        for days in staged.into_values() {
+            let (name, released) = history(publication, &pinned, days).await?;
+            tables.insert(name, released);
         }
         Ok(tables)
     };
@@ -236,11 +259,7 @@ async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &He
     }
 }
 
-async fn commit(
-    publication: &Publication<'_>,
-    pinned: &Pinned,
-    built: &BuiltTable,
-) -> Result<ReleasedTable, RunError> {
+async fn commit(publication: &Publication<'_>, pinned: &Pinned, built: &BuiltTable) -> Result<ReleasedTable, RunError> {
     let name = &built.step.model;
     let (Some(candidate), Some(pinned)) = (&built.candidate, pinned.tables.get(&name.to_string())) else {
         return Err(RunError::NothingPublished { job: publication.job.name.clone() });
@@ -254,40 +273,66 @@ async fn commit(
     let snapshot = set_files(&pinned.table, pinned.base.as_ref(), &contents, publication.run_id)
         .await
         .map_err(|source| PublishError::of_commit(&name.to_string(), source))?;
-    Ok(released(publication, built, &snapshot))
+    Ok(released(publication, &built.step, &snapshot))
 }
 
+/// Writes a candidate's rows as those of a day of its history.
+pub(super) async fn stage_history(
+    project: &Project,
+    warehouse: &Warehouse,
+    as_of: NaiveDate,
+    built: &BuiltTable,
+) -> Result<StagedHistory, RunError> {
+    let name = history_of(&built.step.model);
+    let table = warehouse.table(&name.schema, &name.table)?;
+    let files = match &built.candidate {
+        Some(candidate) if project.models.contains_key(&built.step.model) => {
+            write_history_day(&table, as_of, &candidate.table, &candidate.schema, &candidate.files)
+                .await
+                .map_err(|source| PublishError::Commit { table: name.to_string(), source })?
+        }
+        _ => Vec::new(),
+    };
+    Ok(StagedHistory { step: built.step.clone(), as_of, files })
+}
+
+/// Deletes a day's rows that no commit will name.
+pub(super) async fn discard_history(warehouse: &Warehouse, staged: &StagedHistory) {
+    let name = history_of(&staged.step.model);
+    if let Ok(table) = warehouse.table(&name.schema, &name.table) {
+        table.discard(&staged.files).await;
+    }
+}
+
+/// Commits days of one history as one version.
 async fn history(
     publication: &Publication<'_>,
     pinned: &Pinned,
-    built: &BuiltTable,
+    days: Vec<StagedHistory>,
 ) -> Result<(String, ReleasedTable), RunError> {
-    let name = history_of(&built.step.model).to_string();
-    let (Some(candidate), Some(model), Some(pinned)) =
-        (&built.candidate, publication.project.models.get(&built.step.model), pinned.tables.get(&name))
-    else {
-        return Err(RunError::NothingPublished { job: publication.job.name.clone() });
+    let nothing = || RunError::NothingPublished { job: publication.job.name.clone() };
+    let step = days.iter().max_by_key(|day| day.as_of).map(|day| day.step.clone()).ok_or_else(nothing)?;
+    let name = history_of(&step.model).to_string();
+    let (Some(model), Some(pinned)) = (publication.project.models.get(&step.model), pinned.tables.get(&name)) else {
+        return Err(nothing());
     };
     let request = HistoryRequest {
         history_table: &pinned.table,
         base: pinned.base.as_ref(),
         before: &pinned.before,
         keeps: model.history,
-        as_of: publication.as_of,
-        table: &candidate.table,
-        schema: &candidate.schema,
-        files: &candidate.files,
+        days: days.into_iter().map(|day| (day.as_of, day.files)).collect(),
         description: &model.description,
         described: &described_schema(&model.columns),
         run_id: publication.run_id,
     };
-    let written = write_history(&request).await;
+    let written = commit_history(request).await;
     let snapshot = written.map_err(|source| PublishError::of_commit(&name, source))?;
-    Ok((name, released(publication, built, &snapshot)))
+    Ok((name, released(publication, &step, &snapshot)))
 }
 
-fn released(publication: &Publication<'_>, built: &BuiltTable, snapshot: &Snapshot) -> ReleasedTable {
-    let fingerprint = &built.step.fingerprint;
+fn released(publication: &Publication<'_>, step: &ModelStep, snapshot: &Snapshot) -> ReleasedTable {
+    let fingerprint = &step.fingerprint;
     ReleasedTable {
         version: snapshot.version,
         rows: snapshot.files.iter().map(crate::storage::DataFile::rows).sum(),
@@ -410,6 +455,7 @@ async fn roll_back(
         .await?
         .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     let rollback = plan_rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
     let announcement = Announcement {
         job: job.name.clone(),

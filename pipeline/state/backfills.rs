@@ -28,6 +28,14 @@ pub enum DayOutcome {
     Interrupted,
 }
 
+/// Which of the waiting days is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextDay {
+    Earliest,
+    /// The latest, if it is not before this day (`None`: whichever it is).
+    LatestFrom(Option<NaiveDate>),
+}
+
 /// A new backfill.
 #[derive(Debug, Clone)]
 pub struct BackfillStart {
@@ -144,12 +152,13 @@ impl State {
         transaction.commit().await.map_err(failed)
     }
 
-    /// Claims the earliest day that waits, or `None` when none does. Days whose process died wait too.
+    /// Claims a day that waits, or `None` when there is no such day. Days whose process died wait too.
     ///
     /// `lease` is the one under which the caller works on the backfill: the claim lasts as long as it is current.
     pub async fn claim_backfill_day(
         &self,
         backfill_id: &str,
+        next: NextDay,
         lease: &Lease,
         now: DateTime<Utc>,
     ) -> Result<Option<BackfillDay>, StateError> {
@@ -157,11 +166,20 @@ impl State {
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
         self.require_lease_on(&mut transaction, lease, now).await?;
+        let (is_latest, from) = match next {
+            NextDay::Earliest => (false, None),
+            NextDay::LatestFrom(from) => (true, from),
+        };
         let day: Option<String> = sqlx::query_scalar(days_as_seen!(
-            "select as_of from seen where backfill_id = ?2 and seen_status = 'pending' order by as_of limit 1"
+            "select as_of from seen
+             where backfill_id = ?2 and seen_status = 'pending' and (?4 is null or as_of >= ?4)
+             order by case when ?3 then as_of end desc, as_of
+             limit 1"
         ))
         .bind(micros(now))
         .bind(backfill_id)
+        .bind(is_latest)
+        .bind(from.map(|day| day.to_string()))
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed)?;

@@ -22,7 +22,7 @@ mod rows;
 mod runs;
 mod text;
 
-pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus};
+pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};
 pub use ops::OpsTable;

@@ -11,13 +11,18 @@
     reason = "a test that cannot go on fails by panicking, and what it prints is shown when it fails"
 )]
 
+mod backfill;
 mod cli;
+mod cloud;
 mod config;
 mod crash;
 mod demo;
+mod faults;
 mod functions;
+mod hostile;
 mod independent;
 mod land;
+mod memory;
 mod models;
 mod projects;
 mod run;

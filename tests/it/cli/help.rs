@@ -233,19 +233,22 @@ fn backfill() {
           --to <DAY>      The last day
           --only <WHICH>  Which days of the range: those without a successful run, those whose last run
                           failed, or all [default: missing] [possible values: missing, failed, all]
-          --dry-run       Print the days and stop
+          --parallel <N>  Days that are built at once; they share the memory limit [default: 2]
+          --dry-run       Print the days, what would land and which histories are written, and stop
       -h, --help          Print help
 
     Global options: …
 
     Examples:
       lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31
-      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed
+      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --dry-run
+      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed --parallel 4
       lifecycle backfill list
       lifecycle backfill resume 0192
 
     The list of days is written down first: a backfill that was killed goes on with `resume` where it
-    stopped.
+    stopped. Days before the current release's write their histories only. A run of the job that is
+    started meanwhile waits for the days at work, and the backfill goes on after it.
     ");
 }
 
@@ -280,7 +283,8 @@ fn backfill_resume() {
       <ID>  The backfill's id, or how it begins
 
     Options:
-      -h, --help  Print help
+          --parallel <N>  Days that are built at once; they share the memory limit [default: 2]
+      -h, --help          Print help
 
     Global options: …
     ");

@@ -81,7 +81,10 @@ fn of_two_processes_at_once_one_works_and_the_other_says_so() {
     match codes {
         [0, 1] | [1, 0] => {
             let loser = &said[usize::from(codes[1] == 1)];
-            assert!(loser.contains("job `nightly` is being run by process ") && loser.contains("hint: wait"), "{loser}");
+            assert!(
+                loser.contains("job `nightly` is being run by process ") && loser.contains("hint: wait"),
+                "{loser}"
+            );
         }
         // The second came when the first was done.
         [0, 0] => assert!(said.iter().any(|said| said.contains("nothing to do")), "{said:?}"),

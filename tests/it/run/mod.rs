@@ -128,6 +128,13 @@ impl Shop {
         shop
     }
 
+    /// A folder with a configuration, and nothing else.
+    pub fn bare() -> Self {
+        let shop = Self { folder: tempfile::tempdir().unwrap() };
+        shop.write("config/local.yaml", CONFIG);
+        shop
+    }
+
     /// The small business's raw files, nothing landed.
     pub fn before_first_night() -> Self {
         let shop = Self::empty();

@@ -1,4 +1,4 @@
-use lifecycle::state::{BackfillStart, DayOutcome, DayStatus, Lease, State, StateError};
+use lifecycle::state::{BackfillStart, DayOutcome, DayStatus, Lease, NextDay, State, StateError};
 
 use super::{Place, acquire, at, day};
 
@@ -16,7 +16,7 @@ fn backfill(id: &str, days: &[&str]) -> BackfillStart {
 const DAYS: [&str; 3] = ["2026-01-03", "2026-01-01", "2026-01-02"];
 
 async fn finish_next(state: &State, lease: &Lease, outcome: DayOutcome) -> Option<String> {
-    let claimed = state.claim_backfill_day("b", lease, at(1)).await.unwrap()?;
+    let claimed = state.claim_backfill_day("b", NextDay::Earliest, lease, at(1)).await.unwrap()?;
     state.finish_backfill_day(&claimed, lease, outcome, Some("run"), None, at(2)).await.unwrap();
     Some(claimed.as_of.to_string())
 }
@@ -45,7 +45,7 @@ async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died() {
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
     finish_next(&state, &lease, DayOutcome::Done).await;
-    let dying = state.claim_backfill_day("b", &lease, at(2)).await.unwrap().unwrap();
+    let dying = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(2)).await.unwrap().unwrap();
     state.close().await;
     drop(state);
 
@@ -58,12 +58,12 @@ async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died() {
 
     let next_lease = acquire(&state, "backfill b", at(61)).await;
     assert_eq!(state.resume_backfill("b", at(61)).await.unwrap(), 2);
-    let again = state.claim_backfill_day("b", &next_lease, at(62)).await.unwrap().unwrap();
+    let again = state.claim_backfill_day("b", NextDay::Earliest, &next_lease, at(62)).await.unwrap().unwrap();
     assert_eq!((again.as_of, again.attempts), (dying.as_of, 2));
     // The first owner was only slow: the day is no longer its own.
     let error = state.finish_backfill_day(&dying, &lease, DayOutcome::Done, None, None, at(63)).await.unwrap_err();
     assert!(matches!(error, StateError::DayNotHeld { .. }), "{error}");
-    let error = state.claim_backfill_day("b", &lease, at(63)).await.unwrap_err();
+    let error = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(63)).await.unwrap_err();
     assert!(matches!(error, StateError::LeaseLost { .. }), "{error}");
 }
 
@@ -74,7 +74,7 @@ async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left() {
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
     finish_next(&state, &lease, DayOutcome::Failed).await;
-    let working = state.claim_backfill_day("b", &lease, at(3)).await.unwrap().unwrap();
+    let working = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(3)).await.unwrap().unwrap();
     assert_eq!(state.cancel_backfill("b", at(4)).await.unwrap(), 1);
     assert_eq!(finish_next(&state, &lease, DayOutcome::Done).await, None);
     state.finish_backfill_day(&working, &lease, DayOutcome::Interrupted, None, None, at(5)).await.unwrap();
@@ -88,6 +88,24 @@ async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left() {
     }
     assert_eq!(done, 3);
     assert_eq!(state.show_backfill("b", at(8)).await.unwrap().0.status, DayStatus::Done);
+}
+
+#[tokio::test]
+async fn the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough() {
+    let place = Place::new();
+    let state = place.open().await;
+    state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
+    let lease = acquire(&state, "backfill b", at(0)).await;
+    let claim = async |next| {
+        let claimed = state.claim_backfill_day("b", next, &lease, at(1)).await.unwrap();
+        claimed.map(|day| day.as_of.to_string())
+    };
+    assert_eq!(claim(NextDay::LatestFrom(Some(day("2026-01-04")))).await, None);
+    assert_eq!(claim(NextDay::LatestFrom(Some(day("2026-01-03")))).await.as_deref(), Some("2026-01-03"));
+    assert_eq!(claim(NextDay::LatestFrom(Some(day("2026-01-03")))).await, None);
+    assert_eq!(claim(NextDay::LatestFrom(None)).await.as_deref(), Some("2026-01-02"));
+    assert_eq!(claim(NextDay::Earliest).await.as_deref(), Some("2026-01-01"));
+    assert_eq!(claim(NextDay::Earliest).await, None);
 }
 
 #[tokio::test]
@@ -114,7 +132,8 @@ async fn many_claimers_never_get_the_same_day() {
             tokio::spawn(async move {
                 let state = State::open(&file).await.unwrap();
                 let mut mine = Vec::new();
-                while let Some(claimed) = state.claim_backfill_day("b", &lease, at(1)).await.unwrap() {
+                while let Some(claimed) = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(1)).await.unwrap()
+                {
                     mine.push(claimed.as_of);
                 }
                 mine

@@ -1,0 +1,7 @@
+//! Backfills through the real binary: what they publish, and what becomes of them when they are disturbed.
+
+mod disturbed;
+mod equal;
+mod kiosk;
+mod long;
+mod outlook;
