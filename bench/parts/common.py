@@ -98,13 +98,9 @@ class Bench:
     def job(self, name: str) -> str:
         return (HERE / "project" / "jobs" / f"{name}.yaml").read_text()
 
-    def sources_alone(self, name: str) -> str:
-        """The same job with all its feeds and no models."""
-        return re.sub(r"^models: .*", "models: []", self.job("nightly"), flags=re.M).replace("name: nightly", f"name: {name}")
-
-    def models_alone(self, name: str) -> str:
-        """A job that lands nothing and builds what is selected."""
-        return f"name: {name}\ndescription: Tables from what another job landed.\nmodels: [marts]\n"
+    def sources_alone(self) -> str:
+        """The nightly job with all its feeds and no models."""
+        return re.sub(r"^models: .*", "models: []", self.job("nightly"), flags=re.M)
 
     def lifecycle(self, project: Path, *arguments: str) -> list:
         return [self.binary, "--project", project, *arguments]
