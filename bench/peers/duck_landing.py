@@ -1,9 +1,10 @@
-"""Lands both feeds with DuckDB: raw folder, folder to write to, and how.
+"""Lands feeds with DuckDB: how, raw folder, folder to write to.
 
 native: read_json with ignore_errors and read_csv with store_rejects, then what the contract says. Rows whose JSON is broken
 are gone, and a bad number is null in a row that stays.
 whole: lines of JSON are read as text and cast with try_cast, so that a bad row is kept as it came; one pass, good and bad
 rows parted while writing. twice: the same in two passes, one for each, which needs less memory.
+feeds: all feeds, as native but exact to the row (for dbt), or with two more arguments those that one day brought.
 """
 
 import json
@@ -153,6 +154,68 @@ def counted(connection, raw: Path, out: Path) -> dict:
     return {"interactions": landed, "interactions_rejected": rejected, "orders": orders, "orders_rejected_with_text": orders_rejected}
 
 
+SMALL = {
+    "customers": (
+        "csv.gz",
+        "customer_no varchar, email varchar, birth_date date, gender varchar, income_band varchar, occupation varchar, persona varchar,"
+        " country varchar, region varchar, city varchar, latitude double, longitude double, source varchar, may_contact boolean,"
+        " created_at timestamp, updated_at timestamp, status varchar",
+        ", dateformat = '%d/%m/%Y', timestampformat = '%d/%m/%Y %H:%M:%S'",
+    ),
+    "products": ("csv", "sku varchar, title varchar, category varchar, list_price decimal(18,2)", ""),
+    "campaigns": ("ndjson", "campaign_code varchar, title varchar, objective varchar, channel varchar, starts_on date, ends_on date, budget decimal(18,2)", ""),
+    "campaign_members": ("csv.gz", "campaign_code varchar, customer_no varchar, arm varchar, drawn_at timestamptz", ""),
+    "referrals": ("csv.gz", "referral_no varchar, from_customer varchar, to_customer varchar, source varchar, reward decimal(18,2), referred_at timestamp", ""),
+    "surveys": ("parquet", "response_id varchar, customer_no varchar, answered_at timestamptz, survey varchar, score double, reason varchar, touchpoint varchar", ""),
+    "identities": ("ndjson.gz", "alias varchar, customer_no varchar, linked_at timestamptz", ""),
+}
+LOCAL = {"created_at", "updated_at", "referred_at", "sold_at"}
+
+
+def feeds(connection, raw: Path, out: Path, delivered: str, day: str = "*") -> dict:
+    """Every feed as `<feed>/delivered=<day>/rows.parquet`, of all objects or those of one day."""
+    counts = {}
+
+    def write(feed: str, sql: str):
+        folder = out / feed / f"delivered={delivered}"
+        folder.mkdir(parents=True, exist_ok=True)
+        counts[feed] = connection.execute(f"copy ({sql}) to '{folder}/rows.parquet' (format parquet, compression zstd)").fetchone()[0]
+
+    # a number that is none is read as text first: else it would become null and its row stay
+    columns = INTERACTIONS | {"value": "VARCHAR"}
+    write(
+        "interactions",
+        f"""
+        select * replace (try_cast(value as double) as value)
+        from read_json('{raw}/interactions/date={day}/*.ndjson.gz', format = 'newline_delimited', ignore_errors = true, columns = {typed(columns)})
+        where {GOOD_INTERACTION.replace("value >= 0", "try_cast(value as double) >= 0")}
+        """,
+    )
+    write(
+        "orders",
+        f"""
+        select * replace (timezone('Europe/London', sold_at) as sold_at)
+        from read_csv('{raw}/orders/date={day}/*.csv.gz', header = true, columns = {typed(ORDERS)}, store_rejects = true, rejects_limit = 0)
+        where {GOOD_ORDER}
+        """,
+    )
+    for feed, (ending, columns, options) in SMALL.items():
+        files = f"{raw}/{feed}/date={day}/*.{ending}"
+        if not list(raw.glob(f"{feed}/date={day}/*.{ending}")):
+            continue
+        kinds = dict(column.strip().split(" ", 1) for column in columns.replace("(18,2)", "(18;2)").split(","))
+        kinds = {name: kind.replace(";", ",") for name, kind in kinds.items()}
+        if ending.startswith("csv"):
+            table = f"read_csv('{files}', header = true, columns = {typed(kinds)}{options})"
+        elif ending.startswith("ndjson"):
+            table = f"read_json('{files}', format = 'newline_delimited', columns = {typed(kinds)})"
+        else:
+            table = f"read_parquet('{files}')"
+        cells = (f"timezone('Europe/London', {name}) as {name}" if name in LOCAL else f"cast({name} as {kind}) as {name}" for name, kind in kinds.items())
+        write(feed, f"select {', '.join(cells)} from {table}")
+    return counts
+
+
 def newest(connection, folder: Path, out: Path) -> dict:
     """What ours does while it lands: of rows that came more than once, one. Only those keys are sorted out."""
     counts = {}
@@ -173,7 +236,7 @@ def newest(connection, folder: Path, out: Path) -> dict:
 
 
 if __name__ == "__main__":
-    how, raw, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    out.mkdir(parents=True, exist_ok=True)
-    counts = {"native": native, "whole": whole, "twice": twice, "newest": newest}[how](connect(), raw, out)
-    print(json.dumps(counts))
+    how, raw, out, *days = sys.argv[1:]
+    Path(out).mkdir(parents=True, exist_ok=True)
+    ways = {"native": native, "whole": whole, "twice": twice, "newest": newest, "feeds": feeds}
+    print(json.dumps(ways[how](connect(), Path(raw), Path(out), *days)))
