@@ -88,6 +88,9 @@ class Project:
         columns = []
         for column in facts["columns"]:
             tests = [self.column_test(check) for check in column.get("checks", [])]
+            # a key is not null, said or not
+            if column["name"] in facts["grain"] and "not_null" not in tests:
+                tests.append("not_null")
             if tests:
                 columns.append({"name": column["name"], "data_tests": tests})
                 self.tests += len(tests)

@@ -32,7 +32,7 @@ def measure(bench) -> dict:
     sides = {"ours": ours(bench, landed)}
     facts = {"sides": sides}
     if not bench.options.ours:
-        staged = stage(bench, landed)
+        staged = stage(bench, bench.work / "marts", bench.work / "staged")
         bench.warm(staged)
         for peer in ("duck", "polars"):
             out = bench.work / f"marts-{peer}"
@@ -70,11 +70,9 @@ def ours(bench, landed) -> dict:
     return facts
 
 
-def stage(bench, landed):
+def stage(bench, project, folder):
     """The peers' input: our landed rows, without repeated ones, as plain Parquet."""
-    folder = bench.work / "staged"
-    say("marts: exporting the landed rows for the peers")
-    project = bench.work / "marts"
+    say("exporting the landed rows for the peers")
     for name in STAGING:
         bench.export(project, f"select * from staging.{name}", folder / f"{name}.parquet")
     for name in SEEDS:
