@@ -41,7 +41,10 @@ class Bench:
         try:
             facts |= part.measure(self)
         except Exception as error:
-            traceback.print_exc()
+            if isinstance(error, (RuntimeError, Disagree)):
+                print(f"{name} failed: {error}", file=sys.stderr)
+            else:
+                traceback.print_exc()
             facts["error"] = f"{type(error).__name__}: {error}"
         facts["took"] = time.perf_counter() - started
         old = self.read(name)
@@ -128,7 +131,7 @@ class Bench:
         for _ in range(repeat or self.options.repeat):
             if before:
                 before()
-            result = self.work / "measure.json"
+            result = self.work / f"measure-{os.getpid()}.json"
             wrapped = [self.python, "-S", "-E", HERE / "measure.py", result, *command]
             done = subprocess.run([str(word) for word in wrapped], capture_output=True, text=True, cwd=self.work)
             facts = json.loads(result.read_text())

@@ -10,7 +10,7 @@ import polars as pl
 from parts.common import AS_OF, HERE, Disagree, copy, environment
 
 # the last release; it needs an older numpy and pandas
-REQUIREMENTS = ["lifetimes==0.11.3", "numpy==1.26.4", "pandas==2.2.3", "scipy==1.17.1", "autograd==1.9.1", "pyarrow==26.0.1"]
+REQUIREMENTS = ["lifetimes==0.11.3", "numpy==1.26.4", "pandas==2.2.3", "scipy==1.17.1", "autograd==1.9.1", "pyarrow==17.0.0"]
 CUSTOMERS = 200_000
 PARAMETERS = ["r", "alpha", "a", "b", "p", "q", "v"]
 

@@ -16,7 +16,10 @@ select
     bgnbd['alpha'] as alpha,
     bgnbd['a'] as a,
     bgnbd['b'] as b,
+    bgnbd['purchase_rate'] as purchase_rate,
+    bgnbd['dropout_probability'] as dropout_probability,
     gamma_gamma['p'] as p,
     gamma_gamma['q'] as q,
-    gamma_gamma['v'] as v
+    gamma_gamma['v'] as v,
+    gamma_gamma['mean_value'] as mean_value
 from fits

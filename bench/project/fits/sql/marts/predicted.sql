@@ -5,8 +5,16 @@ with histories as (
 
 models as (
     select
-        named_struct('r', r, 'alpha', alpha, 'a', a, 'b', b) as bgnbd,
-        named_struct('p', p, 'q', q, 'v', v) as gamma_gamma
+        named_struct(
+            'r', r,
+            'alpha', alpha,
+            'purchase_rate', purchase_rate,
+            'a', a,
+            'b', b,
+            'dropout_probability', dropout_probability
+        ) as bgnbd,
+        named_struct('p', p, 'q', q, 'v', v, 'mean_value', mean_value)
+            as gamma_gamma
     from marts.fitted
 )
 
