@@ -12,6 +12,7 @@ mod kept_rows;
 mod lineage;
 mod memory_pool;
 mod mistake;
+mod proof;
 mod session;
 mod workspace;
 
