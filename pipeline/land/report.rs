@@ -165,6 +165,8 @@ impl LandingReport {
             "rowsIn": self.rows_in(),
             "landed": self.landed(),
             "rejected": self.rejected(),
+            "keptLanded": self.kept.landed,
+            "keptRejected": self.kept.refused,
             "superseded": self.superseded,
             "restored": self.restored,
             "touched": self.touched.to_json(),

@@ -1,9 +1,11 @@
-//! Builds the tables of a plan into candidates, in order.
+//! Builds the tables of a plan into candidates, in the order of what they read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use chrono::NaiveDate;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::config::{Job, Materialization, Model, Project, TableName};
 use crate::land::{contract_schema, landed_files, landed_schema};
@@ -13,7 +15,8 @@ use crate::transform::{
     Candidate, LandedTable, TransformError, Workspace, arrow_schema, build_incremental, build_table,
 };
 
-use super::RunError;
+use super::execute::interruptible;
+use super::{RunError, Surroundings};
 
 /// A model's table after the build stage.
 #[derive(Debug, Clone)]
@@ -64,7 +67,67 @@ pub(super) async fn landed_tables(
     Ok(tables)
 }
 
+/// Models that are built at once: while one is being written, the next keeps the other cores at work. More would only
+/// share the same memory.
+const MODELS_AT_ONCE: usize = 2;
+
+/// Tables whose checks run at once: most checks are small queries that take longer to plan than to run.
+pub(super) fn checks_at_once(project: &Project) -> usize {
+    project.environment.parallelism.max(1)
+}
+
+/// Builds the tables of a plan, those that do not wait for each other at the same time; `built` is in the plan's order.
+///
+/// # Errors
+/// `built` holds what was built before.
+pub(super) async fn build_tables(
+    builder: &Builder<'_>,
+    surroundings: &Surroundings,
+    plan: &RunPlan,
+    built: &mut Vec<BuiltTable>,
+) -> Result<(), RunError> {
+    let builds = plan.models.iter().filter(|step| step.action.is_build()).count();
+    let stage = surroundings.progress.start("building", Some(builds as u64));
+    let at_once = builder.project.environment.parallelism.clamp(1, MODELS_AT_ONCE);
+    let mut waiting: Vec<&ModelStep> = plan.models.iter().collect();
+    let mut open: BTreeSet<&TableName> = plan.models.iter().map(|step| &step.model).collect();
+    let mut working = FuturesUnordered::new();
+    let outcome = loop {
+        while working.len() < at_once
+            && let Some(next) = waiting.iter().position(|step| builder.is_ready(step, &open))
+        {
+            let step = waiting.remove(next);
+            stage.message(&step.model.to_string());
+            let work = interruptible(surroundings, builder.build(step, plan));
+            working.push(async move { (&step.model, work.await) });
+        }
+        match working.next().await {
+            None => break Ok(()),
+            Some((_, Err(error))) => break Err(error),
+            Some((model, Ok(table))) => {
+                open.remove(model);
+                if table.step.action.is_build() {
+                    stage.advance(1);
+                    tracing::info!(%model, seconds = table.seconds, "built");
+                }
+                built.push(table);
+            }
+        }
+    };
+    drop(working);
+    let place = |table: &BuiltTable| plan.models.iter().position(|step| step.model == table.step.model);
+    built.sort_by_key(place);
+    outcome?;
+    stage.finish();
+    Ok(())
+}
+
 impl Builder<'_> {
+    /// Whether everything that a model reads is there.
+    fn is_ready(&self, step: &ModelStep, open: &BTreeSet<&TableName>) -> bool {
+        !self.graph.upstream(&step.model).iter().any(|table| open.contains(table))
+    }
+
     /// Registers landed tables and seeds in the workspace.
     pub fn register_inputs(&self) -> Result<(), TransformError> {
         self.register_inputs_in(self.workspace, None)

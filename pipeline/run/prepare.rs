@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::config::{Case, Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
 use crate::land::{LandingPlan, TouchedDays, landed_schema};
@@ -119,7 +119,8 @@ pub async fn prepare(
     let warehouse = warehouse(project, &surroundings.stores);
     let current = warehouse.current_release(&job.name).await?;
     let needed = needed_sources(&graph, job, &selected, !request.select.is_empty());
-    let preparing = needed.iter().map(|source| prepare_source(project, surroundings, &warehouse, source));
+    let preparing: Vec<_> =
+        needed.iter().map(|source| prepare_source(project, surroundings, &warehouse, source).boxed()).collect();
     let sources: Vec<PreparedSource> = stream::iter(preparing).buffered(SOURCES_AT_ONCE).try_collect().await?;
     let mut states = BTreeMap::new();
     for source in &sources {

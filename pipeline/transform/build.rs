@@ -7,7 +7,6 @@ use arrow::array::{Array, Date32Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use chrono::NaiveDate;
 use datafusion::common::ScalarValue;
-use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident, lit};
@@ -21,14 +20,12 @@ use super::TransformError;
 use super::columns::{arrow_schema, grain_order};
 use super::counted::{Counted, Counter};
 use super::files_table::FilesTable;
+use super::session::{self, is_out_of_memory};
 use super::workspace::{Workspace, days_since_epoch};
 
 /// A quiet year leaves a small file for each day; when there are more than this, they are rewritten as one.
 const SMALL_FILES: usize = 48;
 const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Rows of a batch where memory is short.
-const SMALL_BATCH_ROWS: usize = 1024;
 
 /// A table that was built and is not published yet.
 #[derive(Debug, Clone)]
@@ -206,14 +203,7 @@ async fn attempt(
 ) -> Result<Written, TransformError> {
     let mut state = workspace.context().state();
     if is_frugal {
-        let options = state.config_mut().options_mut();
-        options.optimizer.prefer_hash_join = false;
-        // With a single partition the planner knows no other join than the one that does not spill.
-        options.execution.target_partitions = 2;
-        options.optimizer.repartition_joins = true;
-        // A merge of spilled runs holds some batches of each.
-        options.execution.batch_size =
-            ConfigNonZeroUsize::try_new(SMALL_BATCH_ROWS).map_err(|error| failed(model, error))?;
+        session::make_frugal(&mut state).map_err(|error| failed(model, error))?;
     }
     let mut stream =
         DataFrame::new(state, plan.clone()).execute_stream().await.map_err(|error| failed(model, error))?;
@@ -239,7 +229,7 @@ async fn attempt(
 }
 
 fn failed(model: &Model, error: DataFusionError) -> TransformError {
-    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+    if is_out_of_memory(&error) {
         return TransformError::OutOfMemory { model: model.name.to_string(), source: Box::new(error) };
     }
     TransformError::engine(format!("model `{}` failed", model.name), error)

@@ -168,6 +168,14 @@ impl Workspace {
         Ok(DataFrame::new(self.context.state(), plan))
     }
 
+    /// [`Workspace::query`] for where that ran out of memory: planned with joins that spill.
+    pub async fn query_frugally(&self, sql: &str) -> Result<DataFrame, DataFusionError> {
+        let plan = self.plan(sql).await?;
+        let mut state = self.context.state();
+        session::make_frugal(&mut state)?;
+        Ok(DataFrame::new(state, plan))
+    }
+
     async fn plan(&self, sql: &str) -> Result<LogicalPlan, DataFusionError> {
         let state = self.context.state();
         let dialect = state.config_options().sql_parser.dialect;

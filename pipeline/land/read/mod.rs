@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub(crate) use chunk::{Rejected, Rows, with_day_and_key};
+pub use self::parquet::is_decoding;
 use decompress::{DataEnd, Input, InputError, Origin, decompress};
 use text::{Scan, TextReader};
 

@@ -251,7 +251,7 @@ impl OldDays {
         for step in plan.models.iter().filter(|step| step.action.is_build()) {
             let Some(model) = self.project.models.get(&step.model) else { continue };
             stage.message(&format!("checks of {}", step.model));
-            let check = interruptible(&self.surroundings, async { Ok(check_table(workspace, model).await) });
+            let check = interruptible(&self.surroundings, async { Ok(check_table(workspace, model, None).await) });
             let findings = if step.fingerprint.depends_on_as_of {
                 let findings = check.await?;
                 done.findings.extend(findings.iter().cloned());

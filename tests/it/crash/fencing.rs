@@ -46,6 +46,13 @@ struct Ended {
     outcome: Result<(), RunError>,
     /// How many releases the other made.
     others: u64,
+    /// The sleeper has written something that can be seen, after it woke.
+    has_written: bool,
+}
+
+/// Logs, releases and exports, with the bytes' lengths.
+fn visible(shop: &Shop) -> BTreeMap<String, u64> {
+    shop.published().into_iter().filter(|(name, _)| !name.starts_with("publishing/")).collect()
 }
 
 /// Runs the third night up to its n-th write, then the other process, then the rest; `None` if it writes less often.
@@ -88,9 +95,11 @@ fn sleep_at(shop: &Shop, passes: usize, other: Other) -> Option<Ended> {
             Other::Rollback => rollback_job(&project, &other_state, &surroundings, "nightly", Some(1)).await.map(Some),
         }
         .unwrap_or_else(|error| panic!("{other:?} while the sleeper was about to write {held}: {error:?}"));
+        let seen = visible(shop);
         gate.open();
         let outcome = sleeping.await.unwrap().map(|_| ());
-        Some(Ended { held, outcome, others: published.is_some().into() })
+        let has_written = visible(shop) != seen;
+        Some(Ended { held, outcome, others: published.is_some().into(), has_written })
     })
 }
 
@@ -109,7 +118,8 @@ fn assert_exports_are_of_the_release(shop: &Shop, what: &str) {
 /// Lets the third night sleep before a write of it, and checks all that can be seen then and after one night more.
 fn try_sleeping_at(shop: &Shop, passes: usize, other: Other, undisturbed: &mut Undisturbed) -> bool {
     let before = shop.release().number;
-    let Some(Ended { held, outcome, others }) = sleep_at(shop, passes, other) else { return false };
+    let Some(Ended { held, outcome, others, has_written }) = sleep_at(shop, passes, other) else { return false };
+    println!("{other:?} before write {passes}: {}: {outcome:?}", held.rsplit_once("/warehouse/").unwrap_or_default().1);
     let what = format!("{other:?} before write {passes}, {held}");
     // Nobody has published since, and it was about to write the record: it is as if it had been quicker.
     let is_in_time = other == Other::Nothing && held.contains("/releases/");
@@ -127,6 +137,7 @@ fn try_sleeping_at(shop: &Shop, passes: usize, other: Other, undisturbed: &mut U
     let expected = before + others + u64::from(had_published || is_in_time);
     assert_eq!(shop.release_numbers(), (1..=expected).collect::<Vec<_>>(), "{what}");
     assert!(others == 1 || other == Other::Nothing, "{what}");
+    assert!(!has_written || had_published || is_in_time, "{what}: it wrote something that can be seen");
     if !is_in_time {
         assert_eq!(unlike_the_release(shop), [""; 0], "{what}");
         if expected > before {
