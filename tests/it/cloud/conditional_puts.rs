@@ -4,12 +4,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use lifecycle::storage::{StorageError, Stores, require_conditional_put};
+use lifecycle::storage::{RetryPolicy, StorageError, Stores, require_conditional_put};
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use object_store::{
@@ -193,6 +194,22 @@ async fn only_a_run_that_has_something_to_do_tries_the_store() {
     project.lifecycle(&server, &["rollback"]).await.expect(0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_rows_are_not_landed_again_in_a_store_that_overwrites_what_exists() {
+    let server = Server::start_unsigned(ConditionalPuts::Honoured).await;
+    let project = Project::new();
+    deliver(&server, "a.csv", "order_no\n1\n\"\"\n");
+    project.night(&server).await.expect(0);
+    write(project.folder.path(), "jobs/nightly.yaml", &JOB.replace("required: true", "required: false"));
+    let before = warehouse(&server);
+    let liar = server.beside(ConditionalPuts::Ignored).await;
+    let ran = project.lifecycle(&liar, &["rejected", "replay"]).await.expect(1);
+    assert!(ran.stderr.contains("creates an object that exists"), "{}", ran.stderr);
+    assert_eq!(warehouse(&server), before);
+    project.lifecycle(&server, &["rejected", "replay"]).await.expect(0);
+    assert_ne!(warehouse(&server), before);
+}
+
 /// How a replaced store takes the put that is to create an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
@@ -294,7 +311,8 @@ impl ObjectStore for Odd {
 /// What becomes of a warehouse in a store of this manner; nothing is left in it.
 async fn outcome(location: &Url, manner: Manner) -> std::result::Result<(), StorageError> {
     let store = Arc::new(Odd { inner: InMemory::new(), manner, creates: AtomicUsize::new(0) });
-    let stores = Stores::new(&Default::default());
+    let patience = RetryPolicy { attempts: 2, first_backoff: Duration::ZERO, ..RetryPolicy::default() };
+    let stores = Stores::new(&Default::default()).with_retries(patience);
     stores.replace(location, store.clone());
     let outcome = require_conditional_put(&stores, location).await;
     let left: Vec<ObjectMeta> = store.list(None).try_collect().await.unwrap();
