@@ -33,18 +33,28 @@ pub async fn discover(
     raw: &Url,
     days: Option<&BTreeSet<NaiveDate>>,
 ) -> Result<Listing, LandError> {
-    let template = parse_location(source)?;
+    discover_template(stores, source, &parse_location(source)?, raw, days).await
+}
+
+/// [`discover`] with the source's location taken apart already.
+pub(crate) async fn discover_template(
+    stores: &Stores,
+    source: &Source,
+    template: &Template,
+    raw: &Url,
+    days: Option<&BTreeSet<NaiveDate>>,
+) -> Result<Listing, LandError> {
     let failed = |location: &str, error: StorageError| list_error(source, location, error);
     let (store, folder) = stores.open(&template.folder).map_err(|error| failed(&source.location, error))?;
-    check_folder(source, &template).await?;
-    let naming = Naming::new(&template, raw, &folder);
+    check_folder(source, template).await?;
+    let naming = Naming::new(template, raw, &folder);
     let mut listing = Listing::default();
     for place in template.places(days) {
         match place {
             Place::Object(name) => {
                 let path = child(&folder, &name);
                 match store.head(&path).await {
-                    Ok(meta) => add(&mut listing, &template, &naming, &folder, meta, days),
+                    Ok(meta) => add(&mut listing, template, &naming, &folder, meta, days),
                     // An object of one day need not be there; the only object of a source must.
                     Err(object_store::Error::NotFound { .. }) if template.has_day() => {}
                     Err(error) => {
@@ -55,7 +65,7 @@ pub async fn discover(
             }
             Place::Folder(name) => {
                 let prefix = if name.is_empty() { folder.clone() } else { child(&folder, &name) };
-                list(store.as_ref(), &prefix, |meta| add(&mut listing, &template, &naming, &folder, meta, days))
+                list(store.as_ref(), &prefix, |meta| add(&mut listing, template, &naming, &folder, meta, days))
                     .await
                     .map_err(|error| failed(&source.location, StorageError::from_store(&source.location, error)))?;
             }

@@ -14,6 +14,7 @@ use super::rejected::RejectedRow;
 use super::report::{LandingReport, ObjectReport};
 use super::sink::{RowSink, SinkError};
 use super::tables::{KindWriter, rejected_batch};
+use super::template::Template;
 use crate::storage::{DataFile, Table};
 
 /// Rejected rows that are gathered before they are written, in bytes of their text.
@@ -70,6 +71,7 @@ impl RejectedSink {
 pub(crate) async fn take_in(
     request: &LandingRequest<'_>,
     contract: &Arc<Contract>,
+    template: &Template,
     diff: &Diff,
     report: &mut LandingReport,
 ) -> Result<Intake, LandError> {
@@ -79,10 +81,9 @@ pub(crate) async fn take_in(
     work.sort_by(|one, other| one.0.name.cmp(&other.0.name));
     let progress = request.progress.start(&format!("landing {}", request.source.name), Some(diff.bytes()));
 
-    let store_url = super::discover::parse_location(request.source)?.folder;
     let (store, _) = request
         .stores
-        .open(&store_url)
+        .open(&template.folder)
         .map_err(|source| LandError::Table { source_name: request.source.name.clone(), source })?;
     let mut sink = RowSink::new(request.table.clone(), contract.clone(), request.sizes.buffer_bytes);
     let mut rejected_sink = RejectedSink::new(request.table);

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::contract::Contract;
 use super::diff::{Diff, LandedObject, Reland, diff};
-use super::discover::{Naming, Scope, discover, parse_location};
+use super::discover::{Naming, Scope, discover_template, parse_location};
 use super::error::LandError;
 use super::intake::{Intake, take_in};
 use super::layout::{self, LandedFiles, landed_files};
@@ -20,6 +20,7 @@ use super::replace::{Replacement, convert_rows, remove_objects};
 use super::report::{LandingReport, TouchedDays};
 use super::sink::SinkError;
 use super::tables::{KindWriter, object_batch, read_objects};
+use super::template::Template;
 use crate::config::{MaxRejected, Source};
 use crate::progress::Progress;
 use crate::storage::{Change, DataFile, Snapshot, StorageError, Stores, Table};
@@ -80,14 +81,21 @@ pub struct LandingPlan {
     pub others: usize,
     /// Objects that were landed under another contract.
     pub other_contract: usize,
-    /// The version of the landed table; `None` where there is none yet.
-    pub version: Option<u64>,
+    /// The landed table as it was compared with; `None` where there is none yet.
+    pub snapshot: Option<Snapshot>,
+}
+
+impl LandingPlan {
+    /// The version of the landed table.
+    pub fn version(&self) -> Option<u64> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.version)
+    }
 }
 
 /// Where a landing starts from.
 struct Start {
     contract: Arc<Contract>,
-    snapshot: Option<Snapshot>,
+    template: Template,
     files: LandedFiles,
     landed: BTreeMap<String, LandedObject>,
     /// Landed rows are of another contract.
@@ -134,13 +142,12 @@ async fn start(request: &LandingRequest<'_>) -> Result<Start, LandError> {
     let other_contract = landed.values().filter(|object| !is_of_contract(object)).count();
     let is_stale = other_contract > 0;
     let days = request.days.filter(|_| !is_stale);
-    let listing = discover(request.stores, source, request.raw, days).await?;
+    let listing = discover_template(request.stores, source, &template, request.raw, days).await?;
     let (_, folder) = request.stores.open(&template.folder).map_err(table_error)?;
     let scope = Scope { template: &template, naming: Naming::new(&template, request.raw, &folder), days };
     let diff = diff(&listing.objects, &landed, &contract.fingerprint, request.reland, |name| scope.was_listed(name));
-    let version = snapshot.as_ref().map(|snapshot| snapshot.version);
-    let plan = LandingPlan { diff, others: listing.others, other_contract, version };
-    Ok(Start { contract, snapshot, files, landed, is_stale, plan })
+    let plan = LandingPlan { diff, others: listing.others, other_contract, snapshot };
+    Ok(Start { contract, template, files, landed, is_stale, plan })
 }
 
 async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandError> {
@@ -149,18 +156,18 @@ async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandErro
         source: request.source.name.clone(),
         unchanged: start.plan.diff.unchanged,
         gone: start.plan.diff.gone.clone(),
-        version: start.plan.version,
+        version: start.plan.version(),
         ..LandingReport::default()
     };
     if start.plan.diff.objects() == 0 && !start.is_stale {
         return Ok(report);
     }
-    let intake = take_in(request, &start.contract, &start.plan.diff, &mut report).await?;
+    let intake = take_in(request, &start.contract, &start.template, &start.plan.diff, &mut report).await?;
     check_rejected(request.source, &report)?;
     let change = change(request, &start, intake, &mut report).await?;
     let snapshot = request
         .table
-        .commit(start.snapshot.as_ref(), change)
+        .commit(start.plan.snapshot.as_ref(), change)
         .await
         .map_err(|source| LandError::Table { source_name: request.source.name.clone(), source })?;
     report.version = Some(snapshot.version);
@@ -279,7 +286,7 @@ async fn change(
         metadata: report.commit_metadata(request.run),
         transaction: Some((
             format!("lifecycle.land.{name}"),
-            start.plan.version.map_or(0, |version| version as i64 + 1),
+            start.plan.version().map_or(0, |version| version as i64 + 1),
         )),
     })
 }
@@ -287,7 +294,7 @@ async fn change(
 /// The columns that objects add to the contract's, from now on.
 fn added_columns(start: &Start, intake: &Intake, kept_objects: &[&LandedObject]) -> Vec<String> {
     let mut added = intake.added.clone();
-    if let Some(snapshot) = &start.snapshot
+    if let Some(snapshot) = &start.plan.snapshot
         && !kept_objects.is_empty()
     {
         let contract = start.contract.columns.iter().map(|column| column.name.as_str());
@@ -314,7 +321,7 @@ async fn keep(
 ) -> Result<Kept, LandError> {
     let failed = |error: SinkError| sink_error(&request.source.name, error);
     let mut kept = Kept::default();
-    let Some(snapshot) = &start.snapshot else {
+    let Some(snapshot) = &start.plan.snapshot else {
         return Ok(kept);
     };
     let table = request.table;

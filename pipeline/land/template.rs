@@ -7,9 +7,9 @@ use globset::{GlobBuilder, GlobMatcher};
 use object_store::path::Path;
 use url::Url;
 
-/// What `{day}` may stand for, as a glob.
-const DAY_GLOB: &str = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]";
 const DAY: &str = "{day}";
+/// Stands for the day in a pattern and in the names that are matched with it: no name holds it.
+const DAY_MARK: &str = "\u{1}";
 /// More days than this are found faster by listing everything.
 const MOST_DAY_PREFIXES: usize = 64;
 
@@ -35,6 +35,7 @@ pub struct Template {
     pub folder: Url,
     /// The rest.
     pattern: String,
+    /// Of the pattern with a mark in the place of the day: made once, as a drop zone may hold many thousand names.
     matcher: GlobMatcher,
 }
 
@@ -67,7 +68,7 @@ impl Template {
         } else {
             pattern.to_owned()
         };
-        let matcher = matcher(&pattern.replace(DAY, DAY_GLOB))
+        let matcher = matcher(&pattern.replace(DAY, DAY_MARK))
             .map_err(|source| TemplateError::Pattern { location: location.to_owned(), source })?;
         Ok(Self { location: location.to_owned(), folder, pattern, matcher })
     }
@@ -79,7 +80,7 @@ impl Template {
 
     /// Whether an object below the folder belongs to the source.
     pub fn matches(&self, relative: &str) -> bool {
-        self.matcher.is_match(relative) && (!self.has_day() || self.day_of(relative).is_some())
+        if self.has_day() { self.day_of(relative).is_some() } else { self.matcher.is_match(relative) }
     }
 
     /// The day for which `{day}` stands in an object's name.
@@ -93,8 +94,7 @@ impl Template {
                 return None;
             }
             let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-            let glob = matcher(&self.pattern.replace(DAY, text)).ok()?;
-            glob.is_match(relative).then_some(day)
+            self.matcher.is_match(relative.replace(text, DAY_MARK)).then_some(day)
         })
     }
 

@@ -122,6 +122,7 @@ impl Builder<'_> {
             files: snapshot.map(|snapshot| snapshot.files).unwrap_or_default(),
             written: Vec::new(),
             is_replanned: false,
+            counted: None,
         })
     }
 

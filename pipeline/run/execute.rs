@@ -309,8 +309,9 @@ async fn build_and_check(
     for table in built.iter().filter(|table| table.step.action.is_build()) {
         if let Some(model) = builder.project.models.get(&table.step.model) {
             stage.message(&table.step.model.to_string());
+            let counted = table.candidate.as_ref().and_then(|candidate| candidate.counted.as_ref());
             let findings =
-                interruptible(surroundings, async { Ok(check_table(builder.workspace, model).await) }).await?;
+                interruptible(surroundings, async { Ok(check_table(builder.workspace, model, counted).await) }).await?;
             done.findings.extend(findings);
             if let Some(before) = rows_before(prepared.current.as_ref(), table) {
                 let now = table.candidate.as_ref().map_or(0, crate::transform::Candidate::rows);

@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
+
 use crate::config::{Case, Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
 use crate::land::{LandingPlan, TouchedDays, landed_schema};
 use crate::plan::{Graph, GraphMistake, PlanInputs, RunPlan, SourceState, SourceVersion, Touched, nearest, plan_run};
 use crate::storage::{Release, Snapshot, StorageError, Table, Warehouse};
 
 use super::{RunError, RunRequest, Surroundings, landing, parameters, warehouse};
+
+/// Sources whose drop zones are listed at once.
+const SOURCES_AT_ONCE: usize = 8;
 
 /// A job that is ready to be planned, and its plan.
 pub struct Prepared {
@@ -114,15 +119,12 @@ pub async fn prepare(
     let warehouse = warehouse(project, &surroundings.stores);
     let current = warehouse.current_release(&job.name).await?;
     let needed = needed_sources(&graph, job, &selected, !request.select.is_empty());
-    let mut sources = Vec::new();
-    for source in &needed {
-        sources.push(prepare_source(project, surroundings, &warehouse, source).await?);
-    }
+    let preparing = needed.into_iter().map(|source| prepare_source(project, surroundings, &warehouse, source));
+    let sources: Vec<PreparedSource> = stream::iter(preparing).buffered(SOURCES_AT_ONCE).try_collect().await?;
     let mut states = BTreeMap::new();
     for source in &sources {
-        let snapshot = source.table.snapshot().await?;
-        states
-            .insert(source.source.name.clone(), source_state(source, snapshot.as_ref(), current.as_ref(), true).await?);
+        let snapshot = source.landing.snapshot.as_ref();
+        states.insert(source.source.name.clone(), source_state(source, snapshot, current.as_ref(), true).await?);
     }
     add_sources_at_rest(&warehouse, job, current.as_ref(), &mut states).await?;
     let plan = plan_run(&PlanInputs {
@@ -178,11 +180,11 @@ async fn prepare_source(
     project: &Project,
     surroundings: &Surroundings,
     warehouse: &Warehouse,
-    source: &Source,
+    source: Source,
 ) -> Result<PreparedSource, RunError> {
     let table = warehouse.table("landed", &source.name)?;
-    let landing = landing::plan(project, surroundings, source, &table).await?;
-    Ok(PreparedSource { source: source.clone(), table, landing })
+    let landing = landing::plan(project, surroundings, &source, &table).await?;
+    Ok(PreparedSource { source, table, landing })
 }
 
 /// Sources of the job that this run does not land: as they are.

@@ -7,6 +7,7 @@ use arrow::array::{Array, Date32Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use chrono::NaiveDate;
 use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident, lit};
@@ -18,12 +19,16 @@ use crate::storage::{DataFile, Table};
 
 use super::TransformError;
 use super::columns::{arrow_schema, grain_order};
+use super::counted::{Counted, Counter};
 use super::files_table::FilesTable;
 use super::workspace::{Workspace, days_since_epoch};
 
 /// A quiet year leaves a small file for each day; when there are more than this, they are rewritten as one.
 const SMALL_FILES: usize = 48;
 const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Rows of a batch where memory is short.
+const SMALL_BATCH_ROWS: usize = 1024;
 
 /// A table that was built and is not published yet.
 #[derive(Debug, Clone)]
@@ -36,6 +41,8 @@ pub struct Candidate {
     pub written: Vec<DataFile>,
     /// Memory ran out at first, and a plan that spills was taken.
     pub is_replanned: bool,
+    /// Facts about all rows, where this build wrote all of them.
+    pub counted: Option<Counted>,
 }
 
 impl Candidate {
@@ -51,6 +58,7 @@ impl Candidate {
 /// Builds a whole table.
 pub async fn build_table(workspace: &Workspace, model: &Model, table: &Table) -> Result<Candidate, TransformError> {
     let plan = workspace.plan_model(model).await?;
+    let is_by_grain = !matches!(model.materialized, Materialization::Incremental { .. });
     let order = match &model.materialized {
         Materialization::Incremental { day } => vec![ident(day).sort(true, false)],
         _ => grain_order(model),
@@ -62,13 +70,14 @@ pub async fn build_table(workspace: &Workspace, model: &Model, table: &Table) ->
         let sorted = LogicalPlanBuilder::from(plan).sort(order).and_then(LogicalPlanBuilder::build);
         sorted.map_err(|error| failed(model, error))?
     };
-    let (written, is_replanned) = write(workspace, model, table, &plan, None).await?;
+    let written = write(workspace, model, table, &plan, Rules { guard: None, is_by_grain }).await?;
     Ok(Candidate {
         table: table.clone(),
         schema: arrow_schema(&model.columns),
-        files: written.clone(),
-        written,
-        is_replanned,
+        files: written.files.clone(),
+        written: written.files,
+        is_replanned: written.is_replanned,
+        counted: Some(written.counted),
     })
 }
 
@@ -94,9 +103,11 @@ pub async fn build_incremental(
     let fresh = workspace.plan_model(model).await?;
     let plan = combine(&fresh, table, &schema, &rewritten, day_column, days).map_err(|error| failed(model, error))?;
     let guard = DayGuard { column: day_column.to_owned(), allowed: days.clone(), had: rewritten.clone() };
-    let (written, is_replanned) = write(workspace, model, table, &plan, Some(&guard)).await?;
+    let rules = Rules { guard: Some(&guard), is_by_grain: false };
+    let Written { files: written, is_replanned, counted } = write(workspace, model, table, &plan, rules).await?;
+    let counted = kept.is_empty().then_some(counted);
     let files = kept.into_iter().chain(written.iter().cloned()).collect();
-    Ok(Candidate { table: table.clone(), schema, files, written, is_replanned })
+    Ok(Candidate { table: table.clone(), schema, files, written, is_replanned, counted })
 }
 
 /// The new rows, and the rows of other days from files that must be rewritten, sorted by day.
@@ -153,20 +164,35 @@ impl DayGuard {
     }
 }
 
-/// Runs a plan into files; when memory runs out, once more with joins that spill and a single partition.
+/// How rows are looked at while they are written.
+#[derive(Clone, Copy)]
+struct Rules<'a> {
+    guard: Option<&'a DayGuard>,
+    /// Rows come in the order of the model's grain.
+    is_by_grain: bool,
+}
+
+/// What a build wrote.
+struct Written {
+    files: Vec<DataFile>,
+    is_replanned: bool,
+    counted: Counted,
+}
+
+/// Runs a plan into files; when memory runs out, once more with joins that spill and few partitions.
 async fn write(
     workspace: &Workspace,
     model: &Model,
     table: &Table,
     plan: &LogicalPlan,
-    guard: Option<&DayGuard>,
-) -> Result<(Vec<DataFile>, bool), TransformError> {
-    match attempt(workspace, model, table, plan, guard, false).await {
+    rules: Rules<'_>,
+) -> Result<Written, TransformError> {
+    match attempt(workspace, model, table, plan, rules, false).await {
         Err(TransformError::OutOfMemory { .. }) => {
             tracing::warn!(model = %model.name, "memory ran out; planning again with joins that spill");
-            attempt(workspace, model, table, plan, guard, true).await.map(|files| (files, true))
+            attempt(workspace, model, table, plan, rules, true).await
         }
-        outcome => outcome.map(|files| (files, false)),
+        outcome => outcome,
     }
 }
 
@@ -175,19 +201,25 @@ async fn attempt(
     model: &Model,
     table: &Table,
     plan: &LogicalPlan,
-    guard: Option<&DayGuard>,
+    rules: Rules<'_>,
     is_frugal: bool,
-) -> Result<Vec<DataFile>, TransformError> {
+) -> Result<Written, TransformError> {
     let mut state = workspace.context().state();
     if is_frugal {
         let options = state.config_mut().options_mut();
         options.optimizer.prefer_hash_join = false;
-        options.execution.target_partitions = 1;
+        // With a single partition the planner knows no other join than the one that does not spill.
+        options.execution.target_partitions = 2;
+        options.optimizer.repartition_joins = true;
+        // A merge of spilled runs holds some batches of each.
+        options.execution.batch_size =
+            ConfigNonZeroUsize::try_new(SMALL_BATCH_ROWS).map_err(|error| failed(model, error))?;
     }
     let mut stream =
         DataFrame::new(state, plan.clone()).execute_stream().await.map_err(|error| failed(model, error))?;
     let schema = arrow_schema(&model.columns);
     let mut writer = table.writer(schema.clone(), Vec::new());
+    let mut counter = Counter::new(model, rules.is_by_grain);
     let mut has_rows = false;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|error| failed(model, error))?;
@@ -195,13 +227,15 @@ async fn attempt(
             continue;
         }
         let batch = batch.with_schema(schema.clone()).map_err(|error| failed(model, error.into()))?;
-        if let Some(guard) = guard {
+        if let Some(guard) = rules.guard {
             guard.check(model, &batch)?;
         }
+        counter.add(&batch).map_err(|error| failed(model, error.into()))?;
         has_rows = true;
         writer.write(&batch).await?;
     }
-    if has_rows { Ok(writer.close().await?) } else { Ok(Vec::new()) }
+    let files = if has_rows { writer.close().await? } else { Vec::new() };
+    Ok(Written { files, is_replanned: is_frugal, counted: counter.finish() })
 }
 
 fn failed(model: &Model, error: DataFusionError) -> TransformError {

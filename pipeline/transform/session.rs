@@ -3,16 +3,23 @@
 use std::sync::Arc;
 
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::TransformError;
 use super::functions;
+use super::memory_pool::HeadroomPool;
 
 /// Resident memory can exceed the pool by 1.8 times, so the pool gets this share of the limit.
 const POOL_SHARE: f64 = 0.6;
+
+/// Sorts, in all partitions, that may hold memory at once.
+const SORTS_AT_ONCE: usize = 24;
+
+/// Spilled runs that one sort merges at once: the first sort of a join would else take what the others need.
+const SPILLED_RUNS_AT_ONCE: usize = 8;
 
 /// What a session may use.
 #[derive(Debug, Clone)]
@@ -27,17 +34,24 @@ pub struct SessionSettings {
 
 /// Makes the memory pool and the spill folder that the sessions of one run share.
 pub(super) fn runtime(settings: &SessionSettings) -> Result<Arc<RuntimeEnv>, TransformError> {
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let pool_bytes = (settings.memory_limit as f64 * POOL_SHARE) as usize;
+    let pool_bytes = pool_bytes(settings);
     let largest = std::num::NonZeroUsize::MIN.saturating_add(4);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(pool_bytes), largest);
+    let pool = TrackConsumersPool::new(HeadroomPool::new(pool_bytes), largest);
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::OsTmpDirectory)
+        .with_max_spill_merge_fan_in(SPILLED_RUNS_AT_ONCE);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
-        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
+        .with_disk_manager_builder(disk)
         // A long-lived process must see new files: nothing here lists folders, and nothing may remember a listing.
         .with_object_list_cache_limit(0)
         .build_arc()
         .map_err(|source| TransformError::engine("the query engine could not start", source))
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn pool_bytes(settings: &SessionSettings) -> usize {
+    (settings.memory_limit as f64 * POOL_SHARE) as usize
 }
 
 /// Makes a session with this crate's functions, without tables.
@@ -54,6 +68,9 @@ pub(super) fn session(settings: &SessionSettings, runtime: Arc<RuntimeEnv>) -> R
     options.execution.parquet.schema_force_view_types = false;
     options.execution.time_zone = Some("UTC".to_owned());
     options.optimizer.prefer_hash_join = true;
+    // What a sort keeps back to merge with: under a small limit the default would be all there is.
+    let reservation = pool_bytes(settings) / SORTS_AT_ONCE;
+    options.execution.sort_spill_reservation_bytes = options.execution.sort_spill_reservation_bytes.min(reservation);
     let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime).build();
     let mut context = SessionContext::new_with_state(state);
     functions::register(&mut context, settings.timezone)

@@ -19,6 +19,7 @@ mod demo;
 mod functions;
 mod independent;
 mod land;
+mod memory;
 mod models;
 mod projects;
 mod run;

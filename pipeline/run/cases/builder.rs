@@ -131,7 +131,7 @@ impl<'a> ModelBuilder<'a> {
                 self.add_seed(&table)?;
             }
         }
-        let findings = check_table(&self.workspace, model).await;
+        let findings = check_table(&self.workspace, model, None).await;
         Ok(findings.into_iter().filter(Finding::stops_release).collect())
     }
 }

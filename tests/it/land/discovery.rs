@@ -81,7 +81,7 @@ async fn a_plan_counts_and_reads_nothing() {
     assert_eq!((plan.diff.new.len(), plan.diff.changed.len(), plan.diff.unchanged), (1, 1, 0));
     assert_eq!(plan.diff.bytes() as usize, 2 * ORDERS.len() + 1);
     assert_eq!(plan.diff.days(), BTreeSet::from([day("2024-01-01"), day("2024-01-02")]));
-    assert_eq!(plan.version, Some(0));
+    assert_eq!(plan.version(), Some(0));
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ async fn lists_past_a_thousand_objects_and_lands_from_s3_to_s3() {
         server.put(&format!("orders/{object:04}.csv.gz"), gzip(format!("{ORDERS}{line}").as_bytes()));
     }
     let plan = land::plan_landing(&zone.request(&zone.locate(&orders("orders/*.gz")))).await.unwrap();
-    assert_eq!((plan.diff.new.len(), plan.version), (1100, None));
+    assert_eq!((plan.diff.new.len(), plan.version()), (1100, None));
     let some = orders("orders/*[05]0.csv.gz");
     let report = zone.land(&some).await;
     assert_eq!((report.objects.len(), report.rows_in(), report.landed()), (22, 22, 22));

@@ -151,3 +151,26 @@ fn a_location_that_may_not_be_read_is_named() {
         ran.expect(1).says(&["orders", "may not be read", "hint: check the credentials"]);
     }
 }
+
+#[test]
+fn rows_that_break_a_promise_of_the_columns_are_counted_and_shown() {
+    let shop = Shop::after_first_night();
+    let before = shop.published();
+    let end = "select * from final\n";
+    shop.edit(
+        "sql/marts/churn.sql",
+        end,
+        "select * from final\nunion all\nselect * from final where revenue_now > 0\n",
+    );
+    let buyers = shop.query("select count(*) from marts.churn where revenue_now > 0");
+    let told = format!("{} bad rows", buyers[0]);
+    shop.night(last_day()).expect(4).says(&["churn.grain", &told, "customer_id c0"]);
+    assert_eq!(shop.published(), before);
+    shop.edit(
+        "sql/marts/churn.sql",
+        "select * from final\nunion all\nselect * from final where revenue_now > 0\n",
+        "select * replace (nullif(category, 'none') as category) from final\n",
+    );
+    shop.night(last_day()).expect(4).says(&["churn.category.not_null", "bad rows", "customer_id c0"]);
+    assert_eq!(shop.published(), before);
+}
