@@ -17,6 +17,7 @@ pub mod output;
 pub mod plan;
 pub mod query;
 pub mod rejected;
+pub mod replay;
 pub mod rollback;
 pub mod run;
 pub mod runs;
@@ -76,6 +77,7 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Test(arguments) => context.interruptible(test::execute(&arguments, context)).await,
         Command::Plan(arguments) => context.interruptible(plan::execute(&arguments, context)).await,
         Command::Run(arguments) => run::execute(&arguments, context).await,
+        Command::Rejected(arguments) if arguments.command.is_some() => rejected::execute(&arguments, context).await,
         Command::Rejected(arguments) => context.interruptible(rejected::execute(&arguments, context)).await,
         Command::Tables(arguments) => context.interruptible(tables::execute(&arguments, context)).await,
         Command::Query(arguments) => context.interruptible(query::execute(&arguments, context)).await,

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::TryStreamExt;
 
-use super::arguments::RejectedArguments;
+use super::arguments::{RejectedArguments, RejectedCommand};
 use super::batches::BatchPrinter;
 use super::context::Context;
 use super::surroundings::surroundings;
@@ -19,16 +19,16 @@ use crate::storage::Warehouse;
 
 /// Prints refused rows of one source, or counts them for all.
 pub async fn execute(arguments: &RejectedArguments, context: &Context) -> Result<ExitCode, Failure> {
+    if let Some(RejectedCommand::Replay(arguments)) = &arguments.command {
+        return super::replay::execute(arguments, context).await;
+    }
     let project = context.load_project()?;
     let surroundings = surroundings(context, &project);
     let warehouse = warehouse(&project, &surroundings.stores);
     let sources: Vec<&Source> = project.jobs.values().flat_map(|job| &job.sources).collect();
     let batch = match &arguments.source {
         Some(name) => {
-            let Some(source) = sources.iter().find(|source| source.name == *name) else {
-                let known: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-                return Err(Failure::unknown_name("source", name, &known));
-            };
+            let source = find_source(&sources, name)?;
             rows_of(&warehouse, source, arguments.limit).await?
         }
         None => counts(&warehouse, &project, &sources).await?,
@@ -40,6 +40,14 @@ pub async fn execute(arguments: &RejectedArguments, context: &Context) -> Result
     printer.write(&batch)?;
     printer.finish()?;
     Ok(ExitCode::Done)
+}
+
+/// The source of a name, or what it may have been meant to be.
+pub(super) fn find_source<'s>(sources: &[&'s Source], name: &str) -> Result<&'s Source, Failure> {
+    sources.iter().find(|source| source.name == name).copied().ok_or_else(|| {
+        let known: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        Failure::unknown_name("source", name, &known)
+    })
 }
 
 async fn read(warehouse: &Warehouse, source: &Source) -> Result<Vec<RejectedRow>, Failure> {
@@ -99,7 +107,7 @@ async fn counts(warehouse: &Warehouse, project: &Project, sources: &[&Source]) -
     batch(fields, columns)
 }
 
-fn batch(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<RecordBatch, Failure> {
+pub(super) fn batch(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<RecordBatch, Failure> {
     let schema: SchemaRef = Arc::new(Schema::new(fields));
     RecordBatch::try_new(schema, columns).map_err(|error| Failure::failed(&error))
 }

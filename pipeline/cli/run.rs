@@ -3,7 +3,7 @@
 use super::arguments::RunArguments;
 use super::context::Context;
 use super::plan::request;
-use super::surroundings::{finding_text, surroundings};
+use super::surroundings::{finding_text, surroundings, warn_of_cut_objects};
 use super::{ExitCode, Failure, numbers};
 use crate::run::{RunReport, run_job};
 
@@ -19,6 +19,9 @@ pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<Exit
 
 /// Tells a person what a run did.
 pub fn tell(report: &RunReport, context: &Context) {
+    for landing in &report.landings {
+        warn_of_cut_objects(landing, context);
+    }
     for finding in report.findings.iter().filter(|finding| !finding.is_passed()) {
         context.output.warning(&finding_text(finding), None);
     }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, Report};
 use crate::check::{Finding, Outcome};
 use crate::config::Project;
-use crate::land::LandError;
+use crate::land::{LandError, LandingReport};
 use crate::publish::PublishError;
 use crate::run::{RunError, Surroundings};
 use crate::storage::Stores;
@@ -24,6 +24,18 @@ pub fn surroundings(context: &Context, project: &Project) -> Surroundings {
         clock: Arc::new(Utc::now),
         progress: context.progress.clone(),
         interrupt: context.interrupt.clone(),
+    }
+}
+
+/// Says which objects hold more than their source allows.
+pub fn warn_of_cut_objects(landing: &LandingReport, context: &Context) {
+    for object in landing.objects.iter().filter(|object| object.is_cut) {
+        let text = format!(
+            "object {} of source {} holds more than `max_object_bytes`: the rest of it was not read",
+            object.name, landing.source
+        );
+        let hint = "if it is no mistake, raise `max_object_bytes` of the source: the next run reads the object again";
+        context.output.warning(&text, Some(hint));
     }
 }
 
@@ -66,11 +78,12 @@ impl From<RunError> for Failure {
                 Failure::Usage(report)
             }
             RunError::State(error) => error.into(),
+            RunError::Storage(error) => Failure::Failed(report.maybe_hint(error.hint().map(str::to_owned))),
             RunError::LeaseLost { .. }
-            | RunError::Publish(PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. }) => {
-                Failure::Failed(report.hint("see what it did with `lifecycle runs`, then run this again if it is still needed"))
-            }
-            RunError::Transform(_) | RunError::Publish(_) | RunError::Storage(_) => Failure::Failed(report),
+            | RunError::Publish(PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. }) => Failure::Failed(
+                report.hint("see what it did with `lifecycle runs`, then run this again if it is still needed"),
+            ),
+            RunError::Transform(_) | RunError::Publish(_) => Failure::Failed(report),
         }
     }
 }

@@ -42,7 +42,8 @@ pub async fn execute(arguments: &VacuumArguments, context: &Context) -> Result<E
     }
     let done = if arguments.dry_run { "would delete" } else { "deleted" };
     context.output.message(&format!("{done} {}", sum(&report)));
-    let problems: Vec<_> = report.folders.iter().filter_map(|folder| Some((folder, folder.problem.as_ref()?))).collect();
+    let problems: Vec<_> =
+        report.folders.iter().filter_map(|folder| Some((folder, folder.problem.as_ref()?))).collect();
     for (folder, problem) in &problems {
         context.output.warning(&format!("files of {} stay: {problem}", folder.name), None);
     }
@@ -61,7 +62,8 @@ fn table(report: &VacuumReport) -> TextTable {
 /// `12 files (3.4 MB) of 3 tables, and releases 1 to 20 of nightly`.
 fn sum(report: &VacuumReport) -> String {
     let swept: Vec<_> = report.folders.iter().filter(|folder| folder.files > 0).collect();
-    let (files, bytes) = swept.iter().fold((0, 0), |(files, bytes), folder| (files + folder.files, bytes + folder.bytes));
+    let (files, bytes) =
+        swept.iter().fold((0, 0), |(files, bytes), folder| (files + folder.files, bytes + folder.bytes));
     let mut parts = match files {
         0 => vec!["no file".to_owned()],
         _ => vec![format!(

@@ -25,6 +25,8 @@ pub struct Source {
     pub columns: Vec<ColumnContract>,
     pub unknown_columns: UnknownColumns,
     pub max_rejected: MaxRejected,
+    /// More decompressed bytes of one object than these are not read: one rejected row stands for the rest.
+    pub max_object_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -92,12 +92,12 @@ impl Diff {
 
 /// Compares a listing with what has been landed.
 ///
-/// `was_listed` tells whether a known object would be in the listing if it still existed: a listing of some days says
+/// `reads_alike` tells whether the contract would read a known object as it was read. `was_listed` tells whether a known object would be in the listing if it still existed: a listing of some days says
 /// nothing about the others.
 pub fn diff(
     found: &[FoundObject],
     landed: &BTreeMap<String, LandedObject>,
-    contract: &str,
+    reads_alike: impl Fn(&LandedObject) -> bool,
     reland: Reland,
     was_listed: impl Fn(&str) -> bool,
 ) -> Diff {
@@ -111,7 +111,7 @@ pub fn diff(
                 continue;
             }
             Some(known) if known.etag != object.etag => Some(Why::Content),
-            Some(known) if known.contract != contract => Some(Why::Contract),
+            Some(known) if !reads_alike(known) => Some(Why::Contract),
             Some(known) => match reland {
                 Reland::Nothing => None,
                 Reland::WithRejected => (known.rejected > 0).then_some(Why::Replay),

@@ -36,18 +36,18 @@ pub(crate) struct Intake {
 }
 
 /// Writes rejected rows, a few megabytes at a time.
-struct RejectedSink {
+pub(crate) struct RejectedSink {
     writer: KindWriter,
     buffer: Vec<(Arc<str>, Rejected)>,
     bytes: usize,
 }
 
 impl RejectedSink {
-    fn new(table: &Table) -> Self {
+    pub fn new(table: &Table) -> Self {
         Self { writer: KindWriter::new(table, layout::rejected_schema()), buffer: Vec::new(), bytes: 0 }
     }
 
-    async fn push(&mut self, object: &Arc<str>, rejected: Vec<Rejected>) -> Result<(), SinkError> {
+    pub async fn push(&mut self, object: &Arc<str>, rejected: Vec<Rejected>) -> Result<(), SinkError> {
         for row in rejected {
             self.bytes += row.raw.len() + row.reason.len();
             self.buffer.push((object.clone(), row));
@@ -61,7 +61,7 @@ impl RejectedSink {
         Ok(self.writer.write(&rejected_batch(&rows)?).await?)
     }
 
-    async fn close(mut self) -> Result<Vec<DataFile>, SinkError> {
+    pub async fn close(mut self) -> Result<Vec<DataFile>, SinkError> {
         self.flush().await?;
         Ok(self.writer.close().await?)
     }
@@ -108,7 +108,7 @@ pub(crate) async fn take_in(
         let (mut rows_in, mut landed, mut rejected, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
         let mut samples: Vec<Rejected> = Vec::new();
         progress.message(&object.name);
-        let header = loop {
+        let (header, is_cut) = loop {
             match reader.next().await.ok_or(LandError::Stopped)?? {
                 Event::Rows(rows) => {
                     rows_in += rows.records;
@@ -126,7 +126,7 @@ pub(crate) async fn take_in(
                     progress.advance(now.saturating_sub(bytes));
                     bytes = bytes.max(now);
                 }
-                Event::End { header } => break header,
+                Event::End { header, is_cut } => break (header, is_cut),
             }
         };
         if rows_in != landed + rejected {
@@ -144,7 +144,8 @@ pub(crate) async fn take_in(
         };
         report.samples.extend(samples.into_iter().map(shown));
         let name = object.name.clone();
-        report.objects.push(ObjectReport { name, bytes: object.size, rows_in, landed, rejected, again: *again });
+        let bytes = object.size;
+        report.objects.push(ObjectReport { name, bytes, rows_in, landed, rejected, again: *again, is_cut });
         objects.push(LandedObject {
             name: object.name.clone(),
             etag: object.etag.clone(),
@@ -153,7 +154,7 @@ pub(crate) async fn take_in(
             rows: landed,
             rejected,
             landed_at: request.now,
-            contract: contract.fingerprint.clone(),
+            contract: contract.mark(is_cut),
             header,
         });
     }

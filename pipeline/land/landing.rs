@@ -7,8 +7,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use url::Url;
 
+use super::again::{Again, read_again};
 use super::contract::Contract;
-use super::diff::{Diff, LandedObject, Reland, diff};
+use super::diff::{Diff, LandedObject, Reland, Why, diff};
 use super::discover::{Naming, Scope, discover_template, parse_location};
 use super::error::LandError;
 use super::intake::{Intake, take_in};
@@ -136,16 +137,14 @@ async fn start(request: &LandingRequest<'_>) -> Result<Start, LandError> {
     let snapshot = request.table.snapshot().await.map_err(table_error)?;
     let files = snapshot.as_ref().map(landed_files).unwrap_or_default();
     let landed = read_objects(request.table, &files.objects).await.map_err(table_error)?;
-    let is_of_contract = |object: &LandedObject| {
-        object.contract.strip_suffix(CONVERTED).unwrap_or(&object.contract) == contract.fingerprint
-    };
-    let other_contract = landed.values().filter(|object| !is_of_contract(object)).count();
+    let other_contract = landed.values().filter(|object| !contract.is_of(&object.contract)).count();
     let is_stale = other_contract > 0;
     let days = request.days.filter(|_| !is_stale);
     let listing = discover_template(request.stores, source, &template, request.raw, days).await?;
     let (_, folder) = request.stores.open(&template.folder).map_err(table_error)?;
     let scope = Scope { template: &template, naming: Naming::new(&template, request.raw, &folder), days };
-    let diff = diff(&listing.objects, &landed, &contract.fingerprint, request.reland, |name| scope.was_listed(name));
+    let reads_alike = |object: &LandedObject| contract.reads_alike(&object.contract);
+    let diff = diff(&listing.objects, &landed, reads_alike, request.reland, |name| scope.was_listed(name));
     let plan = LandingPlan { diff, others: listing.others, other_contract, snapshot };
     Ok(Start { contract, template, files, landed, is_stale, plan })
 }
@@ -164,6 +163,11 @@ async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandErro
     }
     let intake = take_in(request, &start.contract, &start.template, &start.plan.diff, &mut report).await?;
     check_rejected(request.source, &report)?;
+    if request.reland == Reland::WithRejected && changes_nothing(&start, &report) {
+        request.table.discard(&intake.rows).await;
+        request.table.discard(&intake.rejected).await;
+        return Ok(report);
+    }
     let change = change(request, &start, intake, &mut report).await?;
     let snapshot = request
         .table
@@ -175,8 +179,20 @@ async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandErro
     Ok(report)
 }
 
+/// Whether objects that were only read again gave what they had given before.
+fn changes_nothing(start: &Start, report: &LandingReport) -> bool {
+    !start.is_stale
+        && report.objects.iter().all(|object| {
+            let before = start.landed.get(&object.name).map(|before| (before.rows, before.rejected));
+            object.again == Some(Why::Replay) && before == Some((object.landed, object.rejected))
+        })
+}
+
 fn check_rejected(source: &Source, report: &LandingReport) -> Result<(), LandError> {
-    let (rejected, rows) = (report.rejected(), report.rows_in());
+    // Objects that are only read again have been within the limit, among the others with which they came.
+    let objects = || report.objects.iter().filter(|object| object.again != Some(Why::Replay));
+    let rejected: u64 = objects().map(|object| object.rejected).sum();
+    let rows: u64 = objects().map(|object| object.rows_in).sum();
     let (is_over, limit) = match source.max_rejected {
         MaxRejected::Rows(most) => (rejected > most, most.to_string()),
         MaxRejected::Share(share) => {
@@ -233,12 +249,24 @@ async fn change(
     let kept_objects: Vec<&LandedObject> =
         start.landed.values().filter(|object| !replaced.contains(&object.name)).collect();
 
-    let added = added_columns(start, &intake, &kept_objects);
+    let again = if start.is_stale && !kept_objects.is_empty() {
+        read_again(request, contract, &start.files.rejected, &kept_objects).await.map_err(failed)?
+    } else {
+        Again::default()
+    };
+    report.kept = again.total();
+    let written = [&again.rows, &again.rejected].map(|files| files.iter().map(DataFile::rows).sum::<u64>());
+    if written != [report.kept.landed, report.kept.refused] {
+        let object = format!("kept records of source {name}");
+        let [landed, rejected] = written;
+        return Err(LandError::Unbalanced { object, read: report.kept.landed + report.kept.refused, landed, rejected });
+    }
+    let added = added_columns(start, &intake, &again, &kept_objects);
     if added.len() > MOST_TABLE_COLUMNS {
         return Err(LandError::TooManyColumns { source_name: name.clone(), limit: MOST_TABLE_COLUMNS });
     }
     let schema = layout::row_schema(contract, &added);
-    let mut kept = keep(request, start, &replaced, &kept_objects, &schema, &added).await?;
+    let mut kept = keep(request, start, &replaced, (&kept_objects, again), &schema, &added).await?;
 
     let settled = if contract.key.is_empty() {
         Settled::default()
@@ -292,8 +320,9 @@ async fn change(
 }
 
 /// The columns that objects add to the contract's, from now on.
-fn added_columns(start: &Start, intake: &Intake, kept_objects: &[&LandedObject]) -> Vec<String> {
+fn added_columns(start: &Start, intake: &Intake, again: &Again, kept_objects: &[&LandedObject]) -> Vec<String> {
     let mut added = intake.added.clone();
+    added.extend(again.added.iter().cloned());
     if let Some(snapshot) = &start.plan.snapshot
         && !kept_objects.is_empty()
     {
@@ -315,7 +344,7 @@ async fn keep(
     request: &LandingRequest<'_>,
     start: &Start,
     replaced: &HashSet<String>,
-    kept_objects: &[&LandedObject],
+    (kept_objects, again): (&[&LandedObject], Again),
     schema: &arrow::datatypes::SchemaRef,
     added: &[String],
 ) -> Result<Kept, LandError> {
@@ -343,13 +372,14 @@ async fn keep(
                 error => failed(error),
             })?;
         kept.rows = kept.take(rows);
-        let rejected = remove_objects(table, others[0].0, &others[0].1, replaced).await.map_err(failed)?;
-        kept.take(rejected);
+        kept.rows.extend(again.rows.iter().cloned());
+        kept.add.extend(again.rows.iter().chain(&again.rejected).cloned());
+        kept.remove.extend(start.files.rejected.iter().cloned());
         let converted: Vec<LandedObject> = kept_objects
             .iter()
-            .map(|object| LandedObject {
-                contract: format!("{}{CONVERTED}", start.contract.fingerprint),
-                ..LandedObject::clone(object)
+            .map(|object| {
+                let contract = format!("{}{CONVERTED}", start.contract.fingerprint);
+                again.counted(&LandedObject { contract, ..LandedObject::clone(object) })
             })
             .collect();
         let mut writer = KindWriter::new(table, layout::object_schema());

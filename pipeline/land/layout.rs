@@ -26,6 +26,8 @@ pub const OFFSET: &str = "_offset";
 pub const REASON: &str = "_reason";
 pub const COLUMN: &str = "_column";
 pub const RAW: &str = "_raw";
+/// Whether `_raw` is the whole record as it came; null means no.
+pub const WHOLE: &str = "_whole";
 pub const ETAG: &str = "_etag";
 pub const SIZE: &str = "_size";
 pub const ROWS: &str = "_rows";
@@ -38,6 +40,9 @@ pub const BY: &str = "_by";
 
 /// More columns than this that the contract does not name are not added from one object.
 pub(crate) const MOST_ADDED_COLUMNS: usize = 200;
+
+/// Characters of an added column's name.
+const LONGEST_ADDED_NAME: usize = 100;
 
 /// What a row of a landed table is: the value of `_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,7 +162,9 @@ pub(crate) fn row_schema(contract: &Contract, added: &[String]) -> SchemaRef {
 
 /// The columns of rejected rows.
 pub(crate) fn rejected_schema() -> SchemaRef {
-    schema(vec![text(OBJECT), number(LINE), number(OFFSET), text(REASON), text(COLUMN), text(RAW), text(KIND)])
+    let mut fields = vec![text(OBJECT), number(LINE), number(OFFSET), text(REASON), text(COLUMN), text(RAW)];
+    fields.extend([Field::new(WHOLE, DataType::Boolean, true), text(KIND)]);
+    schema(fields)
 }
 
 /// The columns of landed objects.
@@ -203,6 +210,7 @@ pub(crate) fn added_name(contract: &Contract, raw: &str, is_taken: impl Fn(&str)
         .trim()
         .chars()
         .flat_map(char::to_lowercase)
+        .take(LONGEST_ADDED_NAME)
         .map(|character| if character.is_control() || " ,;{}()=\"`".contains(character) { '_' } else { character })
         .collect();
     if name.is_empty() || name.starts_with('_') {

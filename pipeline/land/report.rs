@@ -11,6 +11,8 @@ use crate::storage::CommitMetadata;
 
 /// Where a landing's commit keeps its facts.
 const METADATA_KEY: &str = "lifecycleLanding";
+/// Reasons that name what stands in an object can be as many as its rows.
+pub(crate) const MOST_REASONS: usize = 200;
 
 /// The business days whose landed rows changed: rows that came, went, were superseded or came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +90,17 @@ pub struct ObjectReport {
     pub rejected: u64,
     /// Why it was landed again; `None` for a new object.
     pub again: Option<Why>,
+    /// It holds more than `max_object_bytes`, and the rest was not read.
+    pub is_cut: bool,
+}
+
+/// Refused records of objects that are gone, read again from the text that was kept of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeptRecords {
+    /// Rows that landed.
+    pub landed: u64,
+    /// Records that are still refused, or cannot be read without their object.
+    pub refused: u64,
 }
 
 /// What a landing of one source did.
@@ -100,6 +113,8 @@ pub struct LandingReport {
     pub unchanged: usize,
     /// Landed objects that are no longer in the drop zone; what they brought is kept.
     pub gone: Vec<String>,
+    /// Under a changed contract.
+    pub kept: KeptRecords,
     pub touched: TouchedDays,
     /// Rows that newer versions of their keys superseded, and superseded rows that came back.
     pub superseded: u64,
@@ -136,16 +151,7 @@ impl LandingReport {
     pub(crate) fn count_reason(&mut self, reason: &str) -> u64 {
         // The value follows a colon; without it reasons are few.
         let kind = reason.split_once(": ").map_or(reason, |(kind, _)| kind);
-        match self.reasons.get_mut(kind) {
-            Some(count) => {
-                *count += 1;
-                *count - 1
-            }
-            None => {
-                self.reasons.insert(kind.to_owned(), 1);
-                0
-            }
-        }
+        count_one(&mut self.reasons, kind, MOST_REASONS)
     }
 
     /// The facts that the landing's commit carries. What became of each object stands in the object rows.
@@ -164,5 +170,20 @@ impl LandingReport {
             "touched": self.touched.to_json(),
         });
         CommitMetadata::from_iter([(METADATA_KEY.to_owned(), facts)])
+    }
+}
+
+/// Counts a name; tells how often it had been counted before. Names beyond `most` are counted together.
+pub(crate) fn count_one(counts: &mut BTreeMap<String, u64>, name: &str, most: usize) -> u64 {
+    let name = if counts.len() < most || counts.contains_key(name) { name } else { "other reasons" };
+    match counts.get_mut(name) {
+        Some(count) => {
+            *count += 1;
+            *count - 1
+        }
+        None => {
+            counts.insert(name.to_owned(), 1);
+            0
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -167,6 +168,7 @@ pub(crate) fn rejected_batch(rejected: &[(Arc<str>, Rejected)]) -> Result<Record
         texts(rows().map(|row| row.reason.as_str())),
         Arc::new(columns_named),
         texts(rows().map(|row| row.raw.as_str())),
+        Arc::new(BooleanArray::from_iter(rows().map(|row| Some(row.is_whole)))),
         kind_column(Kind::Rejected, rejected.len()),
     ];
     RecordBatch::try_new(layout::rejected_schema(), columns)

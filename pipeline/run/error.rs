@@ -50,9 +50,8 @@ pub enum RunError {
 impl RunError {
     /// Whether somebody else has taken over the job.
     pub(super) fn is_overtaken(&self) -> bool {
-        let is_overtaken = |error: &PublishError| {
-            matches!(error, PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. })
-        };
+        let is_overtaken =
+            |error: &PublishError| matches!(error, PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. });
         match self {
             RunError::LeaseLost { .. } => true,
             RunError::Publish(error) => is_overtaken(error),

@@ -11,7 +11,7 @@ use crate::plan::{Action, ModelStep, RunPlan};
 use crate::state::{
     CheckRecord, CheckStatus, Lease, RunFinish, RunOutcome, RunStart, SourceRecord, State, TableAction, TableRecord,
 };
-use crate::storage::Release;
+use crate::storage::{Release, require_conditional_put};
 use crate::transform::{Bindings, Workspace};
 
 use super::build::{Builder, BuiltTable, sweep};
@@ -265,6 +265,7 @@ async fn land_sources(
     run_id: &str,
     done: &mut Progressed,
 ) -> Result<(), RunError> {
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     for source in prepared.sources.iter().filter(|source| needs_landing(source)) {
         lease.require().await?;
         let (report, record) =

@@ -19,6 +19,29 @@ pub(super) async fn plan(
     plan_landing(&request(project, surroundings, source, table, None, &Silent)).await
 }
 
+/// Compares a source's drop zone with what was landed; objects with refused rows are read again.
+pub(super) async fn plan_replay(
+    project: &Project,
+    surroundings: &Surroundings,
+    source: &Source,
+    table: &Table,
+) -> Result<LandingPlan, LandError> {
+    let request = request(project, surroundings, source, table, None, &Silent);
+    plan_landing(&LandingRequest { reland: Reland::WithRejected, ..request }).await
+}
+
+/// Lands what waits, and again the objects with refused rows.
+pub(super) async fn replay_source(
+    project: &Project,
+    surroundings: &Surroundings,
+    source: &Source,
+    table: &Table,
+    id: &str,
+) -> Result<LandingReport, LandError> {
+    let request = request(project, surroundings, source, table, Some(id), surroundings.progress.as_ref());
+    land(&LandingRequest { reland: Reland::WithRejected, ..request }).await
+}
+
 /// Lands what waits, and times it.
 pub(super) async fn land_source(
     project: &Project,

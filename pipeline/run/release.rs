@@ -8,13 +8,15 @@ use futures::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use crate::config::{Job, Project, TableName};
+use crate::plan::ModelStep;
 use crate::publish::{
     Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, commit_history, find_unsettled, plan_rollback,
     record_release, set_files, write_exports, write_history_day,
 };
-use crate::plan::ModelStep;
 use crate::state::State;
-use crate::storage::{Announcement, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse};
+use crate::storage::{
+    Announcement, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse, require_conditional_put,
+};
 use crate::transform::described_schema;
 
 use super::build::BuiltTable;
@@ -257,11 +259,7 @@ async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &He
     }
 }
 
-async fn commit(
-    publication: &Publication<'_>,
-    pinned: &Pinned,
-    built: &BuiltTable,
-) -> Result<ReleasedTable, RunError> {
+async fn commit(publication: &Publication<'_>, pinned: &Pinned, built: &BuiltTable) -> Result<ReleasedTable, RunError> {
     let name = &built.step.model;
     let (Some(candidate), Some(pinned)) = (&built.candidate, pinned.tables.get(&name.to_string())) else {
         return Err(RunError::NothingPublished { job: publication.job.name.clone() });
@@ -457,6 +455,7 @@ async fn roll_back(
         .await?
         .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
+    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
     let rollback = plan_rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
     let announcement = Announcement {
         job: job.name.clone(),

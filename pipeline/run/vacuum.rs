@@ -134,7 +134,8 @@ async fn sweep(
     if !request.is_dry {
         require(leases).await?;
     }
-    let stage = surroundings.progress.start("deleting", Some(swept.iter().map(|folder| folder.files.len() as u64).sum()));
+    let stage =
+        surroundings.progress.start("deleting", Some(swept.iter().map(|folder| folder.files.len() as u64).sum()));
     for folder in swept.iter().filter(|folder| !folder.files.is_empty() || folder.problem.is_some()) {
         let mut vacuumed =
             VacuumedFolder { name: folder.name.clone(), files: 0, bytes: 0, problem: folder.problem.clone() };
@@ -195,9 +196,12 @@ fn folders(project: &Project, releases: &[OldReleases]) -> BTreeSet<(String, Str
             let (schema, table) = name.split_once('.')?;
             Some((schema.to_owned(), table.to_owned()))
         }));
-        folders.extend(of_job.kept.iter().flat_map(|release| {
-            release.landed.keys().map(|source| ("landed".to_owned(), source.clone()))
-        }));
+        folders.extend(
+            of_job
+                .kept
+                .iter()
+                .flat_map(|release| release.landed.keys().map(|source| ("landed".to_owned(), source.clone()))),
+        );
         for records in ["exports", "releases", "publishing"] {
             folders.insert((records.to_owned(), of_job.job.clone()));
         }

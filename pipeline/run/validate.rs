@@ -1,6 +1,9 @@
 //! Validates a project to the last column: every model and check is planned against the contracts, without data.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use tokio::task::JoinSet;
 
 use crate::config::{CheckKind, Job, Model, Problem, Problems, Project, TableName};
 use crate::land::contract_schema;
@@ -11,6 +14,9 @@ use crate::transform::{Bindings, LandedTable, PlanMistake, Workspace};
 use super::prepare::graph_problem;
 use super::shared_tables::shared_tables;
 use super::{RunError, session_settings};
+
+/// Parts of a project's models that are planned at the same time.
+const PLANNED_AT_ONCE: usize = 8;
 
 /// Every mistake that the SQL of a project has; none where it is sound.
 ///
@@ -85,28 +91,44 @@ async fn validate_job(
     for seed in project.seeds.values() {
         workspace.add_seed(seed)?;
     }
-    let declared: BTreeSet<&str> = job.sources.iter().map(|source| source.name.as_str()).collect();
-    let mut problems = Vec::new();
-    for name in graph.order() {
-        let Some(model) = project.models.get(name) else { continue };
-        let landed: Vec<String> = graph
-            .upstream(name)
-            .into_iter()
-            .filter(|table| table.schema == "landed")
-            .map(|table| table.table)
-            .collect();
-        // Missing sources are reported once for the whole project, by `missing_leaves`.
-        if broken.contains(name) || landed.iter().any(|source| !declared.contains(source.as_str())) {
-            workspace.add_empty(name, &model.columns)?;
-            continue;
-        }
-        let mistakes = workspace.validate_model(model).await?;
-        problems.extend(mistakes.iter().map(|mistake| plan_problem(model, mistake)));
-    }
+    // Each model reads the columns that the others' YAML promises, so that mistakes do not multiply downstream, and
+    // models can be planned in any order.
     for model in project.models.values() {
-        problems.extend(validate_checks(project, &workspace, model).await);
+        workspace.add_empty(&model.name, &model.columns)?;
+    }
+    let declared: BTreeSet<&str> = job.sources.iter().map(|source| source.name.as_str()).collect();
+    // Missing sources are reported once for the whole project, by `missing_leaves`.
+    let is_fed = |name: &TableName| {
+        let mut landed = graph.upstream(name).into_iter().filter(|table| table.schema == "landed");
+        landed.all(|table| declared.contains(table.table.as_str()))
+    };
+    let models: Vec<(Model, bool)> = project
+        .models
+        .values()
+        .map(|model| (model.clone(), !broken.contains(&model.name) && is_fed(&model.name)))
+        .collect();
+    let mut planning = JoinSet::new();
+    for part in models.chunks(models.len().div_ceil(PLANNED_AT_ONCE).max(1)) {
+        planning.spawn(validate_models(project.root.clone(), workspace.clone(), part.to_vec()));
+    }
+    let mut problems = Vec::new();
+    while let Some(found) = planning.join_next().await {
+        problems.extend(found.map_err(|_| RunError::Interrupted)?);
     }
     Ok(problems)
+}
+
+/// Plans models (where they can be) and the queries of their checks.
+async fn validate_models(root: PathBuf, workspace: Workspace, models: Vec<(Model, bool)>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (model, is_planned) in &models {
+        if *is_planned {
+            let mistakes = workspace.validate_model(model).await;
+            problems.extend(mistakes.iter().map(|mistake| plan_problem(model, mistake)));
+        }
+        problems.extend(validate_checks(&root, &workspace, model).await);
+    }
+    problems
 }
 
 fn plan_problem(model: &Model, mistake: &PlanMistake) -> Problem {
@@ -156,7 +178,7 @@ fn quoted_name(message: &str) -> Option<String> {
     ['\'', '`', '"'].into_iter().find_map(between)
 }
 
-async fn validate_checks(project: &Project, workspace: &Workspace, model: &Model) -> Vec<Problem> {
+async fn validate_checks(root: &Path, workspace: &Workspace, model: &Model) -> Vec<Problem> {
     let queries = model.checks.iter().filter_map(|check| match &check.kind {
         CheckKind::Query(sql) => Some((&check.name, sql)),
         _ => None,
@@ -166,7 +188,7 @@ async fn validate_checks(project: &Project, workspace: &Workspace, model: &Model
         let Some(mistake) = workspace.validate_query(sql).await else { continue };
         let mut problem = Problem::new(&model.yaml_file, format!("check `{name}`: {}", mistake.message));
         // The file was read when the project was loaded; should it be gone by now, the message has no line to show.
-        let yaml = std::fs::read_to_string(project.root.join(&model.yaml_file)).unwrap_or_default();
+        let yaml = std::fs::read_to_string(root.join(&model.yaml_file)).unwrap_or_default();
         let (line, column) = place_in_yaml(&yaml, place, sql, place_in_sql(sql, &mistake));
         problem = problem.at(line, column, &yaml);
         problem.hint = mistake.hint;

@@ -74,7 +74,11 @@ impl Warehouse {
         }
     }
 
-    fn announcement_place(&self, job: &str, run_id: Option<&str>) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
+    fn announcement_place(
+        &self,
+        job: &str,
+        run_id: Option<&str>,
+    ) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
         let name = match run_id {
             Some(run_id) => format!("publishing/{job}/{run_id}.json"),
             None => format!("publishing/{job}"),

@@ -72,14 +72,22 @@ impl Folder {
             Place::Local(root) => {
                 let root = root.clone();
                 let walked = tokio::task::spawn_blocking(move || walk(&root)).await;
-                walked.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|error| self.failed_io(error))?
+                walked
+                    .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+                    .map_err(|error| self.failed_io(error))?
             }
             Place::Remote(store, prefix) => {
                 let depth = prefix.parts().count();
                 let listed = store
                     .list(Some(prefix))
                     .map_ok(|meta| StoredFile {
-                        path: meta.location.parts().skip(depth).map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"),
+                        path: meta
+                            .location
+                            .parts()
+                            .skip(depth)
+                            .map(|part| part.as_ref().to_owned())
+                            .collect::<Vec<_>>()
+                            .join("/"),
                         size: meta.size,
                         modified: meta.last_modified,
                     })

@@ -3,11 +3,16 @@
 //! A table's files are written first ([`FileWriter`]) and are invisible until a commit names them ([`Table::commit`]).
 //! A commit is one conditional put of the next log file: of two writers that start from the same version, one wins and
 //! the other gets [`StorageError::Conflict`].
+//!
+//! Every store that is handed out repeats what fails and may pass ([`RetryingStore`]).
 
 mod announcement;
 mod data_file;
 mod folder;
+mod postponed;
+mod probe;
 mod reader;
+mod retry;
 mod stores;
 mod table;
 mod warehouse;
@@ -16,12 +21,15 @@ mod writer;
 pub use announcement::Announcement;
 pub use data_file::DataFile;
 pub use folder::{Folder, StoredFile};
+pub use probe::{ConditionalPut, StoreProbe, probe_store, require_conditional_put};
 pub use reader::BatchStream;
+pub use retry::{RetryPolicy, RetryingStore, StoreFailure, is_transient};
 pub use stores::Stores;
 pub use table::{AddedFiles, COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
 pub use warehouse::{Release, ReleasedTable, Warehouse};
 pub use writer::FileWriter;
 
+use retry::{chain, http_status, io_error_kind};
 use url::Url;
 
 /// What can go wrong with a store or a table. Each message names the place.
@@ -43,8 +51,31 @@ pub enum StorageError {
         #[source]
         source: object_store::Error,
     },
+    #[error("store of `{location}` creates an object that exists: two commits could overwrite each other")]
+    CreatesAgain { location: String },
+    #[error("store of `{location}` takes no conditional puts: two commits could overwrite each other")]
+    NoConditionalPut {
+        location: String,
+        #[source]
+        source: object_store::Error,
+    },
     #[error("table `{table}` changed while it was being written")]
     Conflict { table: String },
+    /// It may have landed: nothing that it names may be deleted.
+    #[error("whether the commit to table `{table}` landed is unknown: the table's log could not be read back")]
+    Unclear {
+        table: String,
+        #[source]
+        source: Box<deltalake_core::DeltaTableError>,
+    },
+    /// It landed, and stays.
+    #[error("version {version} of table `{table}` was committed, but could not be read back")]
+    Unread {
+        table: String,
+        version: u64,
+        #[source]
+        source: Box<StorageError>,
+    },
     #[error("table `{table}` could not be read or written")]
     Delta {
         table: String,
@@ -90,41 +121,33 @@ impl StorageError {
         }
     }
 
+    /// Whether the same call may succeed when it is made again, later than the store was tried already.
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoConditionalPut { location, .. } if location.starts_with("file:") => {
+                Some("keep the warehouse on a file system that has hard links")
+            }
+            Self::NoConditionalPut { source: object_store::Error::NotImplemented { .. }, .. } => {
+                Some("take `aws_conditional_put` out of `storage` and the environment, and ask `lifecycle doctor`")
+            }
+            Self::CreatesAgain { .. } | Self::NoConditionalPut { .. } => {
+                Some("use a store that honours `If-None-Match: *`; `lifecycle doctor` tries it")
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed when it is made again.
     pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Conflict { .. } => true,
-            Self::Store { source, .. } => matches!(source, object_store::Error::Generic { .. }),
-            Self::Delta { source, .. } => matches!(
-                source.as_ref(),
-                deltalake_core::DeltaTableError::ObjectStore { source: object_store::Error::Generic { .. } }
-            ),
-            _ => false,
-        }
+        matches!(self, Self::Conflict { .. })
+            || chain(self).any(|cause| {
+                cause.downcast_ref().is_some_and(is_transient)
+                    || cause.downcast_ref().is_some_and(|failure| {
+                        matches!(failure, StoreFailure::GaveUp { .. } | StoreFailure::Unclear { .. })
+                    })
+            })
     }
-}
-
-fn io_error_kind(error: &object_store::Error) -> Option<std::io::ErrorKind> {
-    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = current {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
-        }
-        current = error.source();
-    }
-    None
-}
-
-/// The HTTP status that an error speaks of: a store's listing does not sort its errors, and their types are private.
-fn http_status(error: &object_store::Error) -> Option<u16> {
-    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut deepest = String::new();
-    while let Some(error) = current {
-        deepest = error.to_string();
-        current = error.source();
-    }
-    let (_, status) = deepest.split_once("status code: ")?;
-    status.get(..3)?.parse().ok()
 }
 
 /// Appends path segments to a location: `join(s3://bucket/a, "marts/churn")` is `s3://bucket/a/marts/churn`.

@@ -154,8 +154,13 @@ impl Table {
     /// Deletes files that no commit will name. One that cannot be deleted stays invisible, for `vacuum` to sweep.
     pub async fn discard(&self, files: &[DataFile]) {
         for file in files {
-            if let Err(error) = self.store.delete(&Path::from(file.path())).await {
-                tracing::debug!(%error, file = file.path(), "an unused file could not be deleted");
+            match self.store.delete(&Path::from(file.path())).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => {
+                    // Each of the others would be waited for as long as this one.
+                    tracing::debug!(%error, file = file.path(), "unused files could not be deleted");
+                    return;
+                }
             }
         }
     }
@@ -164,20 +169,38 @@ impl Table {
     ///
     /// # Errors
     /// [`StorageError::Conflict`] when another writer committed after `base`. An unclear outcome is settled by reading
-    /// the log back: an error means that this commit did not land.
+    /// the log back; where that fails too, the error is [`StorageError::Unclear`]. After [`StorageError::Unread`] the
+    /// commit is there; after any other error the log did not have it when it was read.
     pub async fn commit(&self, base: Option<&Snapshot>, change: Change) -> Result<Snapshot, StorageError> {
         let commit_id = Uuid::new_v4().to_string();
         let target = base.map_or(0, |snapshot| snapshot.version + 1);
-        let outcome = self.try_commit(base, change, &commit_id).await;
-        match outcome {
-            Ok(version) => self.load(Some(version)).await,
-            Err(error) => match self.commit_metadata(target).await {
-                Ok(Some(metadata)) if metadata.get(COMMIT_ID).and_then(Value::as_str) == Some(&commit_id) => {
-                    self.load(Some(target)).await
-                }
-                Ok(Some(_)) => Err(StorageError::Conflict { table: self.url.to_string() }),
-                Ok(None) | Err(_) => Err(self.failed(error)),
-            },
+        let version = match self.try_commit(base, change, &commit_id).await {
+            Ok(version) => version,
+            Err(error) => {
+                self.settle(target, &commit_id, error).await?;
+                target
+            }
+        };
+        let table = self.url.to_string();
+        self.load(Some(version)).await.map_err(|source| StorageError::Unread {
+            table,
+            version,
+            source: Box::new(source),
+        })
+    }
+
+    /// Learns from the log whether a commit that seems to have failed landed: what comes after a commit may fail too.
+    async fn settle(&self, target: u64, commit_id: &str, error: DeltaTableError) -> Result<(), StorageError> {
+        let table = self.url.to_string();
+        match self.commit_metadata(target).await {
+            Ok(Some(metadata)) if metadata.get(COMMIT_ID).and_then(Value::as_str) == Some(commit_id) => Ok(()),
+            Ok(Some(_)) => Err(StorageError::Conflict { table }),
+            Ok(None) => Err(self.failed(error)),
+            Err(_) if is_conflict(&error) => Err(StorageError::Conflict { table }),
+            Err(reading) => {
+                tracing::warn!(table, %reading, "the log could not be read back after a commit that failed");
+                Err(StorageError::Unclear { table, source: Box::new(error) })
+            }
         }
     }
 
@@ -250,13 +273,7 @@ impl Table {
     fn failed(&self, error: DeltaTableError) -> StorageError {
         let table = self.url.to_string();
         match error {
-            DeltaTableError::VersionAlreadyExists(_) => StorageError::Conflict { table },
-            DeltaTableError::Transaction {
-                source:
-                    TransactionError::MaxCommitAttempts(_)
-                    | TransactionError::VersionAlreadyExists(_)
-                    | TransactionError::CommitConflict(_),
-            } => StorageError::Conflict { table },
+            error if is_conflict(&error) => StorageError::Conflict { table },
             DeltaTableError::ObjectStore { source } => StorageError::from_store(table, source),
             source => StorageError::Delta { table, source: Box::new(source) },
         }
@@ -267,6 +284,18 @@ impl std::fmt::Debug for Table {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Table").field("url", &self.url.as_str()).finish_non_exhaustive()
     }
+}
+
+fn is_conflict(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::MaxCommitAttempts(_)
+                    | TransactionError::VersionAlreadyExists(_)
+                    | TransactionError::CommitConflict(_),
+            }
+    )
 }
 
 /// The metadata action that a commit needs: for a new table, and where columns or description changed.

@@ -96,7 +96,9 @@ impl Warehouse {
     pub async fn jobs_with_releases(&self) -> Result<Vec<String>, StorageError> {
         let (store, prefix) = self.stores.open(&join(&self.root, "releases"))?;
         match store.list_with_delimiter(Some(&prefix)).await {
-            Ok(listed) => Ok(listed.common_prefixes.iter().filter_map(|job| job.filename().map(str::to_owned)).collect()),
+            Ok(listed) => {
+                Ok(listed.common_prefixes.iter().filter_map(|job| job.filename().map(str::to_owned)).collect())
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
             Err(source) => Err(StorageError::from_store(self.root.as_str(), source)),
         }
@@ -128,9 +130,9 @@ impl Warehouse {
         let options = PutOptions::from(PutMode::Create);
         match store.put_opts(&path, PutPayload::from(text), options).await {
             Ok(_) => Ok(()),
-            // A put whose acknowledgement was lost comes back as "exists": whose record it is settles the matter.
-            Err(object_store::Error::AlreadyExists { .. }) => match self.release(&release.job, release.number).await {
-                Ok(found) if found == *release => Ok(()),
+            // Only a put of this run makes this record, be it one whose acknowledgement was lost below the store.
+            Err(object_store::Error::AlreadyExists { .. }) => match self.release(&release.job, release.number).await? {
+                found if found == *release => Ok(()),
                 _ => Err(StorageError::Conflict { table: path.to_string() }),
             },
             Err(source) => Err(StorageError::from_store(path.to_string(), source)),

@@ -2,18 +2,21 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
+use deltalake_core::DeltaTableError;
 use deltalake_core::logstore::ObjectStoreRef;
 use deltalake_core::operations::write::writer::{DeltaWriter, WriterConfig};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::postponed::{Failure, PostponingStore};
 use super::{DataFile, StorageError};
 
 /// A file is closed when it has about this many bytes, so that a first load of years writes well-sized files.
@@ -28,6 +31,8 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 pub struct FileWriter {
     table: String,
     store: ObjectStoreRef,
+    /// What the store failed with, which the writer is not told.
+    failure: Failure,
     schema: SchemaRef,
     partition_columns: Vec<String>,
     /// Made with the first batch, whose values say how columns are best encoded.
@@ -36,7 +41,8 @@ pub struct FileWriter {
 
 impl FileWriter {
     pub(super) fn new(table: String, store: ObjectStoreRef, schema: SchemaRef, partition_columns: Vec<String>) -> Self {
-        Self { table, store, schema, partition_columns, writer: None }
+        let (store, failure) = PostponingStore::new(store);
+        Self { table, store: Arc::new(store), failure, schema, partition_columns, writer: None }
     }
 
     fn start(&self, first: &RecordBatch) -> DeltaWriter {
@@ -75,21 +81,26 @@ impl FileWriter {
             Some(writer) => writer,
             None => self.start(batch),
         };
-        writer.write(batch).await.map_err(|error| self.failed(error))?;
+        let written = writer.write(batch).await;
+        self.check(written)?;
         self.writer = Some(writer);
         Ok(())
     }
 
     /// Finishes the files and describes them, ready for a commit.
-    pub async fn close(self) -> Result<Vec<DataFile>, StorageError> {
-        let Some(writer) = self.writer else { return Ok(Vec::new()) };
-        let table = self.table;
-        let adds = writer.close().await.map_err(|source| StorageError::Delta { table, source: Box::new(source) })?;
-        Ok(adds.into_iter().map(DataFile::new).collect())
+    pub async fn close(mut self) -> Result<Vec<DataFile>, StorageError> {
+        let Some(writer) = self.writer.take() else { return Ok(Vec::new()) };
+        let closed = writer.close().await;
+        Ok(self.check(closed)?.into_iter().map(DataFile::new).collect())
     }
 
-    fn failed(&self, source: deltalake_core::DeltaTableError) -> StorageError {
-        StorageError::Delta { table: self.table.clone(), source: Box::new(source) }
+    /// The store's own error comes first: it is the cause of the writer's, if there is one.
+    fn check<T>(&self, outcome: Result<T, DeltaTableError>) -> Result<T, StorageError> {
+        match (self.failure.take(), outcome) {
+            (Some(failure), _) => Err(StorageError::from_store(&self.table, failure)),
+            (None, Ok(value)) => Ok(value),
+            (None, Err(source)) => Err(StorageError::Delta { table: self.table.clone(), source: Box::new(source) }),
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use datafusion::datasource::{MemTable, ViewTable, empty::EmptyTable, provider_as
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident, lit};
+use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::prelude::{DataFrame, SessionContext};
 
 use crate::config::{Model, ModelColumn, Seed, TableName};
@@ -189,30 +191,32 @@ impl Workspace {
     }
 
     /// Plans a model without running it: all its mistakes, none where it is sound.
-    ///
-    /// It becomes a table with its promised columns either way, so that mistakes do not multiply downstream.
-    pub async fn validate_model(&self, model: &Model) -> Result<Vec<PlanMistake>, TransformError> {
-        let mistakes = match self.plan(&model.sql).await {
+    pub async fn validate_model(&self, model: &Model) -> Vec<PlanMistake> {
+        match self.plan(&model.sql).await {
             Err(error) => vec![PlanMistake::of_engine(&error)],
             Ok(plan) => match promised_columns(model, plan.schema().as_arrow()) {
-                Ok(_) => match self.context.state().optimize(&plan) {
-                    Ok(_) => Vec::new(),
-                    Err(error) => vec![PlanMistake::of_engine(&error)],
-                },
+                Ok(_) => self.analyze(plan).err().map(|error| PlanMistake::of_engine(&error)).into_iter().collect(),
                 Err(mistakes) => mistakes.iter().map(PlanMistake::of_column).collect(),
             },
-        };
-        self.add_empty(&model.name, &model.columns)?;
-        Ok(mistakes)
+        }
     }
 
     /// Plans any SQL without running it: its mistake, if it has one.
     pub async fn validate_query(&self, sql: &str) -> Option<PlanMistake> {
         let planned = match self.plan(sql).await {
-            Ok(plan) => self.context.state().optimize(&plan).map(|_| ()),
+            Ok(plan) => self.analyze(plan),
             Err(error) => Err(error),
         };
         planned.err().map(|error| PlanMistake::of_engine(&error))
+    }
+
+    /// Resolves a plan's types and computes its constants: no more of the optimizer finds mistakes, and the rest takes
+    /// twice as long.
+    fn analyze(&self, plan: LogicalPlan) -> Result<(), DataFusionError> {
+        let mut state = self.context.state();
+        state.config_mut().options_mut().optimizer.max_passes = 1;
+        let plan = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?;
+        Optimizer::with_rules(vec![Arc::new(SimplifyExpressions::new())]).optimize(plan, &state, |_, _| {}).map(|_| ())
     }
 
     pub(super) fn register(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<(), TransformError> {

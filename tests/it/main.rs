@@ -13,10 +13,13 @@
 
 mod backfill;
 mod cli;
+mod cloud;
 mod config;
 mod crash;
 mod demo;
+mod faults;
 mod functions;
+mod hostile;
 mod independent;
 mod land;
 mod memory;

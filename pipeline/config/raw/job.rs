@@ -120,6 +120,9 @@ pub(crate) struct RawSource {
     pub unknown_columns: Option<Placed<UnknownColumns>>,
     /// More rejected rows than this share (`1%`, the default) or number (`100`) fail the run.
     pub max_rejected: Option<Placed<AnyText>>,
+    /// The most decompressed bytes of one object that are read; the default is `20GiB`. One rejected row stands for the rest, and
+    /// the run warns of it.
+    pub max_object_bytes: Option<Text>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -7,11 +7,17 @@ use super::{check_column, check_identifier};
 use crate::config::document::Findings;
 use crate::config::location::parse_pattern;
 use crate::config::raw::{AnyText, RawColumn, RawCsvOptions, RawFormat, RawSource, Text};
-use crate::config::text::{Unfit, Value, check_format, parse_data_type, parse_max_rejected, parse_with_formats};
+use crate::config::text::{
+    Unfit, Value, check_format, parse_bytes, parse_data_type, parse_max_rejected, parse_with_formats,
+};
 use crate::config::yaml::Placed;
 use crate::config::{
     ColumnContract, Compression, CsvOptions, DataType, Delimiter, Format, Location, MaxRejected, Source, UnknownColumns,
 };
+
+/// Few single objects are as large; a bomb of a few megabytes that unpacks to this is read in half a minute.
+const DEFAULT_MAX_OBJECT_BYTES: u64 = 20 << 30;
+const LEAST_MAX_OBJECT_BYTES: u64 = 1 << 10;
 
 pub(super) fn validate_source(
     findings: &mut Findings,
@@ -50,6 +56,8 @@ pub(super) fn validate_source(
     }
     validate_keys(findings, raw, &columns);
     let max_rejected = raw.max_rejected.as_ref().and_then(|text| parse_any(findings, "max_rejected", text));
+    let max_object_bytes =
+        raw.max_object_bytes.as_ref().and_then(|text| findings.parse("max_object_bytes", text, parse_max_object_bytes));
     Source {
         name: name.value.clone(),
         location: location.unwrap_or_default(),
@@ -60,7 +68,13 @@ pub(super) fn validate_source(
         columns,
         unknown_columns,
         max_rejected: max_rejected.unwrap_or(MaxRejected::Share(0.01)),
+        max_object_bytes: max_object_bytes.unwrap_or(DEFAULT_MAX_OBJECT_BYTES),
     }
+}
+
+fn parse_max_object_bytes(text: &str) -> Result<u64, Unfit> {
+    let bytes = parse_bytes(text)?;
+    if bytes < LEAST_MAX_OBJECT_BYTES { Err(Unfit::new("at least `1KiB`")) } else { Ok(bytes) }
 }
 
 fn parse_any(findings: &mut Findings, key: &str, text: &Placed<AnyText>) -> Option<MaxRejected> {

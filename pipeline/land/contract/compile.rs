@@ -81,6 +81,8 @@ pub(crate) struct Contract {
     pub timezone: Tz,
     /// Changes when the same objects would give other rows.
     pub fingerprint: String,
+    /// Decompressed; what follows in an object is not read.
+    pub max_object_bytes: u64,
     by_raw_name: HashMap<Vec<u8>, usize>,
 }
 
@@ -130,6 +132,7 @@ impl Contract {
         Ok(Self {
             format: source.format.clone(),
             fingerprint: fingerprint(source, timezone),
+            max_object_bytes: source.max_object_bytes,
             columns,
             unknown: source.unknown_columns,
             key,
@@ -137,6 +140,25 @@ impl Contract {
             timezone,
             by_raw_name,
         })
+    }
+
+    /// What a landed object keeps of the contract that read it; an object that was cut off is read again under another limit.
+    pub fn mark(&self, is_cut: bool) -> String {
+        if is_cut { format!("{} cut at {}", self.fingerprint, self.max_object_bytes) } else { self.fingerprint.clone() }
+    }
+
+    /// Whether an object with this mark would be read alike now.
+    pub fn reads_alike(&self, mark: &str) -> bool {
+        mark == self.fingerprint || mark == self.mark(true)
+    }
+
+    /// Whether rows with this mark are rows of this contract.
+    pub fn is_of(&self, mark: &str) -> bool {
+        mark.split(' ').next() == Some(&self.fingerprint)
+    }
+
+    pub fn has_pii(&self) -> bool {
+        self.columns.iter().any(|column| column.pii)
     }
 
     /// The position of the column that raw objects call `name`.

@@ -15,6 +15,6 @@ pub(crate) use cast::cast_column;
 pub(crate) use cells::{Cell, CellKind, CellSource};
 pub use compile::ContractError;
 pub(crate) use compile::{Column, Contract, arrow_type};
-pub(crate) use refusal::Refusals;
+pub(crate) use refusal::{Refusals, hide_value, shown_text};
 pub(crate) use time::DayCache;
 pub(crate) use typed::cast_array;

@@ -57,6 +57,8 @@ impl Refusals {
     }
 }
 
+/// Stands for a value that must not be shown.
+const HIDDEN: &str = "(hidden)";
 /// Longest part of a value that a reason quotes, in characters.
 const SHOWN_CHARACTERS: usize = 80;
 
@@ -64,23 +66,35 @@ impl Column {
     /// A value as a reason may show it: shortened, on one line, hidden where the column is pii.
     pub(crate) fn shown(&self, value: &[u8]) -> String {
         if self.pii {
-            return "(hidden)".to_owned();
+            return HIDDEN.to_owned();
         }
-        let text = String::from_utf8_lossy(value);
-        let mut shown = String::with_capacity(text.len().min(SHOWN_CHARACTERS) + 2);
-        shown.push('`');
-        for (index, character) in text.chars().enumerate() {
-            if index == SHOWN_CHARACTERS {
-                shown.push('…');
-                break;
-            }
-            if character.is_control() {
-                shown.extend(character.escape_default());
-            } else {
-                shown.push(character);
-            }
-        }
-        shown.push('`');
-        shown
+        shown_text(value)
     }
+}
+
+/// A reason without the value that it quotes.
+pub(crate) fn hide_value(reason: &str) -> String {
+    // The value follows a colon.
+    reason.split_once(": ").map_or_else(|| reason.to_owned(), |(kind, _)| format!("{kind}: {HIDDEN}"))
+}
+
+/// A text as a reason may show it: shortened, on one line.
+pub(crate) fn shown_text(text: &[u8]) -> String {
+    let longest = 4 * (SHOWN_CHARACTERS + 1);
+    let text = String::from_utf8_lossy(&text[..text.len().min(longest)]);
+    let mut shown = String::with_capacity(text.len().min(SHOWN_CHARACTERS) + 2);
+    shown.push('`');
+    for (index, character) in text.chars().enumerate() {
+        if index == SHOWN_CHARACTERS {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.push('`');
+    shown
 }

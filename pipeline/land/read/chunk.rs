@@ -7,11 +7,11 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Date32Type, Field, Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
-use super::super::contract::{Cell, CellKind, CellSource, Contract, DayCache, Refusals, cast_column};
+use super::super::contract::{Cell, CellKind, CellSource, Contract, DayCache, Refusals, cast_column, hide_value};
 use super::super::key::hash_keys;
 use super::super::layout;
 
-/// Longest part of a record that is kept when the record itself is too long, in bytes.
+/// Longest part that is kept of what is no whole record, in bytes.
 const LONGEST_RAW_BYTES: usize = 64 * 1024;
 
 /// Where one record stands.
@@ -22,28 +22,47 @@ pub(crate) struct Record {
     pub end: u32,
     /// From 1.
     pub line: u64,
+    /// Where its cells begin; a refused record has none.
+    pub cells: Option<u32>,
 }
 
 /// A scanned stretch: records, their values, and those that are not even records.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub records: Vec<Record>,
-    /// `stride` cells for each record.
+    /// Of all records that are not refused as a whole.
     pub cells: Vec<Cell>,
-    pub stride: usize,
     /// Text of cells that had to be unescaped.
     pub scratch: Vec<u8>,
     pub refusals: Refusals,
     /// Values of unknown columns that are to be added: record, position in the object's added columns, value.
     pub added: Vec<(u32, u32, Cell)>,
+    /// Refused records whose text cannot be kept as it came, or stands for more than itself. In their order.
+    pub partial: Vec<u32>,
+    /// Records with fewer fields than columns: values may stand in the wrong ones. In their order.
+    pub short: Vec<u32>,
 }
+
+/// A chunk holds no more: short lines of wide objects would take a thousand times their own size.
+const MOST_CELLS: usize = 1 << 20;
+const MOST_RECORDS: usize = 1 << 16;
 
 impl Chunk {
     /// Adds a record that is refused as a whole.
     pub fn refuse(&mut self, record: Record, reason: impl Into<String>) {
         self.refusals.record(self.records.len(), reason);
-        self.records.push(record);
-        self.cells.resize(self.records.len() * self.stride, Cell::default());
+        self.records.push(Record { cells: None, ..record });
+    }
+
+    /// Adds a refused record whose text is not all that is refused with it.
+    pub fn refuse_more_than(&mut self, record: Record, reason: impl Into<String>) {
+        self.partial.push(self.records.len() as u32);
+        self.refuse(record, reason);
+    }
+
+    /// Whether what was scanned should become rows before more is scanned.
+    pub fn is_full(&self) -> bool {
+        self.cells.len() >= MOST_CELLS || self.records.len() >= MOST_RECORDS
     }
 
     /// The bytes of a cell.
@@ -70,12 +89,12 @@ impl CellSource for ChunkColumn<'_> {
     }
 
     fn value(&self, row: usize) -> (CellKind, &[u8]) {
-        match self.position {
-            Some(position) => {
-                let cell = self.chunk.cells[row * self.chunk.stride + position];
+        match (self.position, self.chunk.records[row].cells) {
+            (Some(position), Some(first)) => {
+                let cell = self.chunk.cells[first as usize + position];
                 (cell.kind, self.chunk.bytes(self.text, cell))
             }
-            None => (CellKind::Missing, &[]),
+            _ => (CellKind::Missing, &[]),
         }
     }
 }
@@ -90,6 +109,8 @@ pub(crate) struct Rejected {
     pub reason: String,
     pub column: Option<String>,
     pub raw: String,
+    /// `raw` is the record as it came, so that it can be read again without its object.
+    pub is_whole: bool,
 }
 
 /// Good rows and refused records of one stretch of an object.
@@ -100,6 +121,18 @@ pub(crate) struct Rows {
     pub rejected: Vec<Rejected>,
     /// Records as the scanner counted them.
     pub records: u64,
+}
+
+impl Rows {
+    /// No rows.
+    pub fn empty(contract: &Contract) -> Result<Self, ArrowError> {
+        let columns = layout::contract_fields(contract)
+            .iter()
+            .map(|field| arrow::array::new_empty_array(field.data_type()))
+            .collect();
+        let batch = assemble(contract, columns, Int64Array::new_null(0), Vec::new(), &Refusals::default())?;
+        Ok(Self { batch, rejected: Vec::new(), records: 0 })
+    }
 }
 
 /// Casts a chunk by the contract and parts good rows from refused records.
@@ -121,8 +154,12 @@ pub(crate) fn finish(
         columns.push(cast_column(column, &cells, &mut refusals)?);
     }
     let mut added = Vec::with_capacity(added_names.len());
-    for (position, name) in added_names.iter().enumerate() {
-        added.push((name.clone(), added_column(&chunk, text, position as u32, &refusals)));
+    let mut values: Vec<Vec<(u32, Cell)>> = vec![Vec::new(); added_names.len()];
+    for (row, position, cell) in &chunk.added {
+        values[*position as usize].push((*row, *cell));
+    }
+    for (name, values) in added_names.iter().zip(&values) {
+        added.push((name.clone(), added_column(&chunk, text, values, &refusals)));
     }
     let lines = Int64Array::from_iter_values(chunk.records.iter().map(|record| record.line as i64));
     let batch = assemble(contract, columns, lines, added, &refusals)?;
@@ -132,12 +169,15 @@ pub(crate) fn finish(
         .map(|refusal| {
             let record = chunk.records[refusal.row as usize];
             let raw = &text[record.start as usize..record.end as usize];
+            let is_shifted = contract.has_pii() && chunk.short.binary_search(&refusal.row).is_ok();
+            let is_whole = chunk.partial.binary_search(&refusal.row).is_err();
             Rejected {
                 line: record.line,
                 offset: Some(base + u64::from(record.start)),
-                reason: refusal.reason,
+                reason: if is_shifted { hide_value(&refusal.reason) } else { refusal.reason },
                 column: refusal.column,
-                raw: raw_text(raw),
+                raw: if is_whole { String::from_utf8_lossy(raw).into_owned() } else { start_of(raw) },
+                is_whole,
             }
         })
         .collect();
@@ -195,9 +235,9 @@ fn days(contract: &Contract, events: &ArrayRef) -> Date32Array {
     }
 }
 
-fn added_column(chunk: &Chunk, text: &[u8], position: u32, refusals: &Refusals) -> ArrayRef {
+fn added_column(chunk: &Chunk, text: &[u8], values: &[(u32, Cell)], refusals: &Refusals) -> ArrayRef {
     let mut builder = StringBuilder::with_capacity(chunk.records.len(), 0);
-    for (row, _, cell) in chunk.added.iter().filter(|(_, of, _)| *of == position) {
+    for (row, cell) in values {
         // Rows come in order; those between have no value.
         while builder_len(&builder) < *row as usize {
             builder.append_null();
@@ -231,11 +271,14 @@ fn refuse_broken_text(chunk: &mut Chunk, text: &[u8]) {
             chunk
                 .refusals
                 .record(row, format!("the record is not UTF-8: byte {at} of it; shown with replacement characters"));
+            if let Err(place) = chunk.partial.binary_search(&(row as u32)) {
+                chunk.partial.insert(place, row as u32);
+            }
         }
     }
 }
 
-/// A record's text for keeping: as it is, or the start of one that is far too long.
-pub(crate) fn raw_text(raw: &[u8]) -> String {
-    String::from_utf8_lossy(&raw[..raw.len().min(LONGEST_RAW_BYTES.max(1))]).into_owned()
+/// The start of a text of which not all is kept.
+pub(crate) fn start_of(raw: &[u8]) -> String {
+    String::from_utf8_lossy(&raw[..raw.len().min(LONGEST_RAW_BYTES)]).into_owned()
 }

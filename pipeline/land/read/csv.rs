@@ -7,11 +7,14 @@ use std::collections::HashMap;
 
 use memchr::memchr;
 
-use super::super::contract::{Cell, CellKind, Contract};
-use super::super::layout::added_name;
+use super::super::contract::{Cell, CellKind, Contract, shown_text};
+use super::super::layout::{MOST_ADDED_COLUMNS, added_name};
 use super::chunk::{Chunk, Record};
 use super::text::{Scan, Scanned, Window};
 use crate::config::{CsvOptions, Delimiter, UnknownColumns};
+
+/// A header with more fields is no header: each of its lines would take room for all of them.
+const MOST_FIELDS: usize = 10_000;
 
 /// What an object's fields mean.
 #[derive(Debug, Clone, Default)]
@@ -61,8 +64,8 @@ impl<'c> CsvScanner<'c> {
         Self { contract, options: options.clone(), header, added_names: Vec::new() }
     }
 
-    /// Takes a header record; the error says why the object cannot be read with it.
-    fn read_header(&mut self, names: Vec<String>) -> Result<(), String> {
+    /// Takes the names of the fields; the error says why the object cannot be read with them.
+    pub fn read_header(&mut self, names: Vec<String>) -> Result<(), String> {
         let mut header =
             Header { width: names.len(), positions: vec![None; self.contract.columns.len()], ..Header::default() };
         let mut seen = HashMap::new();
@@ -77,6 +80,9 @@ impl<'c> CsvScanner<'c> {
                 UnknownColumns::Ignore => {}
                 UnknownColumns::Reject => {
                     header.unknown.get_or_insert_with(|| name.clone());
+                }
+                UnknownColumns::Add if header.added.len() == MOST_ADDED_COLUMNS => {
+                    return Err(format!("the object adds more than {MOST_ADDED_COLUMNS} columns to the contract's"));
                 }
                 UnknownColumns::Add => {
                     let landed = added_name(self.contract, name, |taken| seen.contains_key(taken));
@@ -94,17 +100,19 @@ impl<'c> CsvScanner<'c> {
         Ok(())
     }
 
-    fn record(&self, window: Window<'_>, base: usize, chunk: &mut Chunk) -> End {
-        let mut fields = Fields { window, base, at: 0, breaks: 0, quote: self.options.quote, chunk };
-        match self.options.delimiter {
+    /// Finds one record's fields, and how many there are.
+    fn record(&self, window: Window<'_>, base: usize, chunk: &mut Chunk) -> (End, usize) {
+        let most = self.header.as_ref().map_or(MOST_FIELDS, |header| header.width);
+        let mut fields = Fields { window, base, at: 0, breaks: 0, quote: self.options.quote, chunk, most, count: 0 };
+        let end = match self.options.delimiter {
             Delimiter::Byte(delimiter) => fields.delimited(delimiter),
             Delimiter::Whitespace => fields.blank_separated(),
-        }
+        };
+        (end, fields.count)
     }
 
     /// Keeps a complete record: its cells become those of the contract, or it is refused for their number.
-    fn keep(&self, header: &Header, record: Record, first_cell: usize, chunk: &mut Chunk) {
-        let found = chunk.cells.len() - first_cell;
+    fn keep(&self, header: &Header, record: Record, first_cell: usize, found: usize, chunk: &mut Chunk) {
         let width = header.width;
         let is_short_but_allowed = !self.options.header && found < width;
         if found != width && !is_short_but_allowed {
@@ -116,8 +124,11 @@ impl<'c> CsvScanner<'c> {
         }
         chunk.cells.resize(first_cell + width, Cell::default());
         let row = chunk.records.len();
+        if found < width {
+            chunk.short.push(row as u32);
+        }
         if let Some(name) = &header.unknown {
-            chunk.refusals.record(row, format!("`{name}` is not a column of the contract"));
+            chunk.refusals.record(row, format!("{} is not a column of the contract", shown_text(name.as_bytes())));
         }
         for (position, (field, _)) in header.added.iter().enumerate() {
             let cell = chunk.cells[first_cell + field];
@@ -131,25 +142,39 @@ impl<'c> CsvScanner<'c> {
 
 impl Scan for CsvScanner<'_> {
     fn scan(&mut self, text: &[u8], line: u64, at_end: bool, limit: usize, chunk: &mut Chunk) -> Scanned {
-        let mut scanned = Scanned { consumed: 0, lines: 0, is_skipping: false, is_fatal: false };
-        chunk.stride = self.header.as_ref().map_or(0, |header| header.width);
+        let mut scanned = Scanned::default();
         while scanned.consumed < text.len() {
+            if chunk.is_full() {
+                scanned.is_full = true;
+                return scanned;
+            }
             let start = scanned.consumed;
             let window = Window::new(&text[start..], at_end, limit);
             let first_cell = chunk.cells.len();
             let first_scratch = chunk.scratch.len();
-            let place =
-                |end: usize| Record { start: start as u32, end: (start + end) as u32, line: line + scanned.lines };
-            let broken = match self.record(window, start, chunk) {
+            let place = |end: usize| Record {
+                start: start as u32,
+                end: (start + end) as u32,
+                line: line + scanned.lines,
+                cells: Some(first_cell as u32),
+            };
+            let (end, found) = self.record(window, start, chunk);
+            let broken = match end {
                 End::Complete { content, consumed, breaks } => {
                     let record = place(content);
                     scanned.consumed += consumed;
                     scanned.lines += breaks;
-                    if chunk.cells.len() == first_cell {
+                    if found == 0 {
                         continue;
                     }
                     match &self.header {
-                        Some(header) => self.keep(header, record, first_cell, chunk),
+                        Some(header) => self.keep(header, record, first_cell, found, chunk),
+                        None if found > MOST_FIELDS => {
+                            chunk.cells.truncate(first_cell);
+                            chunk.refuse_more_than(record, format!("the header has more than {MOST_FIELDS} fields"));
+                            scanned.is_fatal = true;
+                            return scanned;
+                        }
                         None => {
                             let names = chunk.cells[first_cell..]
                                 .iter()
@@ -157,11 +182,10 @@ impl Scan for CsvScanner<'_> {
                                 .collect();
                             chunk.cells.truncate(first_cell);
                             if let Err(reason) = self.read_header(names) {
-                                chunk.refuse(record, reason);
+                                chunk.refuse_more_than(record, reason);
                                 scanned.is_fatal = true;
                                 return scanned;
                             }
-                            chunk.stride = self.header.as_ref().map_or(0, |header| header.width);
                         }
                     }
                     continue;
@@ -179,6 +203,8 @@ impl Scan for CsvScanner<'_> {
             chunk.scratch.truncate(first_scratch);
             let is_read = window.refuse_first_line(broken, start, line, chunk, &mut scanned);
             if self.header.is_none() && !chunk.records.is_empty() {
+                // The line stands for the whole object.
+                chunk.partial = vec![0];
                 scanned.is_fatal = true;
             }
             if !is_read || scanned.is_fatal {
@@ -213,10 +239,17 @@ struct Fields<'w, 'k> {
     breaks: u64,
     quote: Option<u8>,
     chunk: &'k mut Chunk,
+    /// More cells are counted, but not kept.
+    most: usize,
+    count: usize,
 }
 
 impl Fields<'_, '_> {
     fn push(&mut self, start: usize, end: usize, kind: CellKind) {
+        self.count += 1;
+        if self.count > self.most {
+            return;
+        }
         let kind = if start == end { CellKind::Missing } else { kind };
         let base = if kind == CellKind::Unescaped { 0 } else { self.base };
         self.chunk.cells.push(Cell { start: (base + start) as u32, length: (end - start) as u32, kind });
@@ -290,7 +323,7 @@ impl Fields<'_, '_> {
                 return End::Open { in_quotes: false };
             }
             self.at = end;
-            if text.get(end) == Some(&b'\n') && text[end - 1] == b'\r' {
+            if text.get(end).is_none_or(|byte| *byte == b'\n') && text[end - 1] == b'\r' {
                 end -= 1;
                 self.at = end;
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use flate2::{Decompress, FlushDecompress, Status};
 use tokio::sync::mpsc;
 use zstd::stream::raw::{InBuffer, Operation, OutBuffer};
@@ -25,6 +26,8 @@ pub(crate) struct Input {
     origin: Origin,
     /// Bytes still to come: an object that ends before or after them has changed.
     left: u64,
+    /// When it was last written: a local file that is written to while it is read has changed, too.
+    modified: DateTime<Utc>,
     counter: Arc<AtomicU64>,
 }
 
@@ -35,8 +38,8 @@ pub(crate) enum InputError {
     File(#[from] std::io::Error),
     #[error("reading failed")]
     Store(#[from] object_store::Error),
-    #[error("the object has another size than it had when it was listed")]
-    Length,
+    #[error("the object is not what it was when it was listed")]
+    Changed,
 }
 
 /// How the data of an object ended.
@@ -45,14 +48,23 @@ pub(crate) enum DataEnd {
     Complete,
     /// The rest cannot be decompressed, for this reason.
     Broken(&'static str),
+    /// More data than an object may hold: what is within the limit was handed on.
+    TooLarge,
     /// Nobody wants more blocks.
     Unwanted,
 }
 
 impl Input {
     /// `counter` grows with the bytes that are read.
-    pub fn new(origin: Origin, size: u64, counter: Arc<AtomicU64>) -> Self {
-        Self { origin, left: size, counter }
+    pub fn new(origin: Origin, size: u64, modified: DateTime<Utc>, counter: Arc<AtomicU64>) -> Self {
+        Self { origin, left: size, modified, counter }
+    }
+
+    fn is_written_to(&self) -> Result<bool, std::io::Error> {
+        match &self.origin {
+            Origin::File(file) => Ok(DateTime::<Utc>::from(file.metadata()?.modified()?) != self.modified),
+            Origin::Stream(_) => Ok(false),
+        }
     }
 
     fn next(&mut self) -> Result<Option<Bytes>, InputError> {
@@ -62,11 +74,11 @@ impl Input {
         };
         match bytes {
             Some(bytes) => {
-                self.left = self.left.checked_sub(bytes.len() as u64).ok_or(InputError::Length)?;
+                self.left = self.left.checked_sub(bytes.len() as u64).ok_or(InputError::Changed)?;
                 self.counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 Ok(Some(bytes))
             }
-            None if self.left > 0 => Err(InputError::Length),
+            None if self.left > 0 || self.is_written_to()? => Err(InputError::Changed),
             None => Ok(None),
         }
     }
@@ -92,6 +104,10 @@ struct Blocks<F> {
     block: Vec<u8>,
     filled: usize,
     size: usize,
+    /// Bytes that may still come.
+    left: u64,
+    /// More came.
+    is_over: bool,
     send: F,
 }
 
@@ -105,8 +121,11 @@ impl<F: FnMut(Vec<u8>) -> bool> Blocks<F> {
 
     /// Notes that bytes were written into `space`; tells whether more are wanted.
     fn advance(&mut self, written: usize) -> bool {
-        self.filled += written;
-        self.filled < self.size || self.flush()
+        let taken = written.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.left -= taken as u64;
+        self.is_over |= taken < written;
+        self.filled += taken;
+        (self.filled < self.size || self.flush()) && !self.is_over
     }
 
     fn flush(&mut self) -> bool {
@@ -116,20 +135,26 @@ impl<F: FnMut(Vec<u8>) -> bool> Blocks<F> {
     }
 }
 
-/// Decompresses an object block by block. Blocks are full but for the last, so they do not depend on how bytes arrive.
+/// Decompresses an object block by block, as far as `limit`. Blocks are full but for the last, so they do not depend on how
+/// bytes arrive.
 pub(crate) fn decompress(
     mut input: Input,
     compression: Compression,
     block_bytes: usize,
+    limit: u64,
     send: impl FnMut(Vec<u8>) -> bool,
 ) -> Result<DataEnd, InputError> {
-    let mut blocks = Blocks { block: Vec::new(), filled: 0, size: block_bytes.max(1), send };
+    let mut blocks =
+        Blocks { block: Vec::new(), filled: 0, size: block_bytes.max(1), left: limit, is_over: false, send };
     let end = match compression {
         Compression::None => plain(&mut input, &mut blocks)?,
         Compression::Gzip => gzip(&mut input, &mut blocks)?,
         Compression::Zstd => zstd(&mut input, &mut blocks)?,
     };
     // What was decompressed before the data broke is good.
+    if blocks.is_over {
+        return Ok(if blocks.flush() { DataEnd::TooLarge } else { DataEnd::Unwanted });
+    }
     if end == DataEnd::Unwanted || !blocks.flush() {
         return Ok(DataEnd::Unwanted);
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use memchr::{memchr, memchr2};
 
-use super::super::contract::{Cell, CellKind, Contract};
+use super::super::contract::{Cell, CellKind, Contract, shown_text};
 use super::super::layout::{MOST_ADDED_COLUMNS, added_name};
 use super::chunk::{Chunk, Record};
 use super::text::{Scan, Scanned, Window};
@@ -77,11 +77,18 @@ impl<'c> JsonScanner<'c> {
         }
     }
 
+    /// Forgets the columns that a refused record would have added.
+    fn forget_from(&mut self, names: usize) {
+        self.added_names.truncate(names);
+        self.added.retain(|_, target| !matches!(target, Target::Added(position) if *position as usize >= names));
+        self.expected.clear();
+    }
+
     /// Reads one line; the error says why it is refused.
     fn line(&mut self, text: &[u8], base: usize, chunk: &mut Chunk) -> Result<(), String> {
         let row = chunk.records.len() as u32;
-        let first = chunk.cells.len();
-        chunk.cells.resize(first + chunk.stride, Cell::default());
+        let (first, first_added) = (chunk.cells.len(), chunk.added.len());
+        chunk.cells.resize(first + self.contract.columns.len(), Cell::default());
         let mut unknown = None;
         let mut reader = Reader { text, at: 0 };
         reader.blanks();
@@ -121,12 +128,16 @@ impl<'c> JsonScanner<'c> {
                         }
                         *slot = cell;
                     }
-                    Target::Added(position) => chunk.added.push((row, position, cell)),
+                    Target::Added(position) => {
+                        if chunk.added[first_added..].iter().any(|(_, known, _)| *known == position) {
+                            return Err(format!("{} stands twice in the record", shown_text(key_text)));
+                        }
+                        chunk.added.push((row, position, cell));
+                    }
                     Target::Ignored => {}
                     Target::Unknown => {
-                        unknown.get_or_insert_with(|| {
-                            format!("`{}` is not a column of the contract", String::from_utf8_lossy(key_text))
-                        });
+                        unknown
+                            .get_or_insert_with(|| format!("{} is not a column of the contract", shown_text(key_text)));
                     }
                     Target::TooMany => {
                         unknown.get_or_insert_with(|| {
@@ -154,9 +165,12 @@ impl<'c> JsonScanner<'c> {
 
 impl Scan for JsonScanner<'_> {
     fn scan(&mut self, text: &[u8], line: u64, at_end: bool, limit: usize, chunk: &mut Chunk) -> Scanned {
-        let mut scanned = Scanned { consumed: 0, lines: 0, is_skipping: false, is_fatal: false };
-        chunk.stride = self.contract.columns.len();
+        let mut scanned = Scanned::default();
         while scanned.consumed < text.len() {
+            if chunk.is_full() {
+                scanned.is_full = true;
+                return scanned;
+            }
             let start = scanned.consumed;
             let window = Window::new(&text[start..], at_end, limit);
             let (content, consumed, breaks) = match memchr(b'\n', window.text) {
@@ -169,19 +183,28 @@ impl Scan for JsonScanner<'_> {
             };
             let bytes = &window.text[..content];
             let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-            let record = Record { start: start as u32, end: (start + bytes.len()) as u32, line: line + scanned.lines };
+            let record = Record {
+                start: start as u32,
+                end: (start + bytes.len()) as u32,
+                line: line + scanned.lines,
+                cells: Some(chunk.cells.len() as u32),
+            };
             scanned.consumed += consumed;
             scanned.lines += breaks;
             if bytes.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
                 continue;
             }
             let (cells, scratch, added) = (chunk.cells.len(), chunk.scratch.len(), chunk.added.len());
+            let names = self.added_names.len();
             match self.line(bytes, start, chunk) {
                 Ok(()) => chunk.records.push(record),
                 Err(reason) => {
                     chunk.cells.truncate(cells);
                     chunk.scratch.truncate(scratch);
                     chunk.added.truncate(added);
+                    if self.added_names.len() > names {
+                        self.forget_from(names);
+                    }
                     chunk.refuse(record, reason);
                 }
             }

@@ -6,6 +6,7 @@ mod decompress;
 mod json;
 mod parquet;
 mod text;
+mod thrift;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,8 @@ pub(crate) enum Event {
     /// The object has been read; the names of its fields, where they have an order.
     End {
         header: Option<Vec<String>>,
+        /// It holds more than an object may, and the rest was not read.
+        is_cut: bool,
     },
 }
 
@@ -141,7 +144,7 @@ async fn read_text(
 ) -> Result<(), LandError> {
     let got = store.get_opts(&object.path, get_options(object)).await.map_err(|error| read_error(object, error))?;
     let mut fetching = JoinSet::new();
-    let size = got.meta.size;
+    let (size, modified) = (got.meta.size, got.meta.last_modified);
     let origin = match got.payload {
         GetResultPayload::File(file, _) => Origin::File(file),
         GetResultPayload::Stream(mut stream) => {
@@ -157,11 +160,13 @@ async fn read_text(
             Origin::Stream(arriving)
         }
     };
-    let input = Input::new(origin, size, counter);
+    let input = Input::new(origin, size, modified, counter);
     let (parts, decompressed) = mpsc::channel::<Part>(WAITING_BLOCKS);
+    let limit = contract.max_object_bytes;
     let decompressing = tokio::task::spawn_blocking(move || {
-        let outcome =
-            decompress(input, compression, sizes.block_bytes, |block| parts.blocking_send(Part::Block(block)).is_ok());
+        let outcome = decompress(input, compression, sizes.block_bytes, limit, |block| {
+            parts.blocking_send(Part::Block(block)).is_ok()
+        });
         // Without a listener the outcome does not matter.
         let _ = parts.blocking_send(match outcome {
             Ok(end) => Part::End(end),
@@ -172,11 +177,11 @@ async fn read_text(
     let parsing = tokio::task::spawn_blocking(move || match &contract.format {
         Format::Csv(options) => {
             let scanner = csv::CsvScanner::new(&contract, options);
-            parse(TextReader::new(&contract, scanner, sizes.record_bytes), decompressed, &events)
+            parse(TextReader::new(&contract, scanner, sizes.record_bytes), decompressed, &events, limit)
         }
         Format::NdJson | Format::Parquet => {
             let scanner = json::JsonScanner::new(&contract);
-            parse(TextReader::new(&contract, scanner, sizes.record_bytes), decompressed, &events)
+            parse(TextReader::new(&contract, scanner, sizes.record_bytes), decompressed, &events, limit)
         }
     });
     let parsed = parsing.await.map_err(|_| LandError::Stopped)?;
@@ -187,9 +192,49 @@ async fn read_text(
         Err(ParseError::Input(InputError::File(source))) => {
             Err(LandError::Read { object: object.name.clone(), source: Box::new(source) })
         }
-        Err(ParseError::Input(InputError::Length)) => Err(LandError::ObjectChanged { object: object.name.clone() }),
+        Err(ParseError::Input(InputError::Changed)) => Err(LandError::ObjectChanged { object: object.name.clone() }),
         Err(ParseError::Columns(source)) => Err(LandError::Columns { object: object.name.clone(), source }),
     }
+}
+
+/// Why the rest of an object was not read.
+fn too_large(limit: u64) -> String {
+    let (size, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        .into_iter()
+        .find(|(shift, _)| limit.trailing_zeros() >= *shift)
+        .map_or((limit, "bytes"), |(shift, unit)| (limit >> shift, unit));
+    format!(
+        "the object holds more than {size} {unit} of data, and the rest was not read: `max_object_bytes` is the limit"
+    )
+}
+
+/// Reads one refused record again from the text that was kept of it, as if its object had been read up to there.
+///
+/// `header`: the names of a CSV object's fields. `None`: the record cannot be read without its object.
+pub(crate) fn read_kept(
+    contract: &Contract,
+    header: Option<&[String]>,
+    text: &str,
+    line: u64,
+    offset: u64,
+) -> Result<Option<Vec<Rows>>, arrow::error::ArrowError> {
+    const NO_LIMIT: usize = usize::MAX - 1;
+    let rows = match &contract.format {
+        Format::Csv(options) => {
+            let mut scanner = csv::CsvScanner::new(contract, options);
+            if options.header && header.is_none_or(|names| scanner.read_header(names.to_vec()).is_err()) {
+                return Ok(None);
+            }
+            TextReader::new(contract, scanner, NO_LIMIT).record(text.as_bytes(), line, offset)?
+        }
+        Format::NdJson => {
+            let scanner = json::JsonScanner::new(contract);
+            TextReader::new(contract, scanner, NO_LIMIT).record(text.as_bytes(), line, offset)?
+        }
+        // Only the columns that the contract named are kept of a Parquet row.
+        Format::Parquet => return Ok(None),
+    };
+    Ok((!rows.is_empty()).then_some(rows))
 }
 
 /// What the decompressing thread hands to the parsing one.
@@ -209,12 +254,18 @@ fn parse<S: Scan>(
     mut reader: TextReader<'_, S>,
     mut parts: mpsc::Receiver<Part>,
     events: &Events,
+    limit: u64,
 ) -> Result<(), ParseError> {
     loop {
+        let mut is_cut = false;
         let (rows, is_end) = match parts.blocking_recv() {
             Some(Part::Block(block)) => (reader.push(&block), reader.is_fatal),
             Some(Part::End(DataEnd::Complete)) => (reader.end(None), true),
             Some(Part::End(DataEnd::Broken(reason))) => (reader.end(Some(reason)), true),
+            Some(Part::End(DataEnd::TooLarge)) => {
+                is_cut = true;
+                (reader.end(Some(&too_large(limit))), true)
+            }
             Some(Part::Failed(error)) => return Err(ParseError::Input(error)),
             Some(Part::End(DataEnd::Unwanted)) | None => return Ok(()),
         };
@@ -225,7 +276,7 @@ fn parse<S: Scan>(
         }
         if is_end {
             // Without a listener the end does not matter.
-            let _ = events.blocking_send(Ok(Event::End { header: reader.header() }));
+            let _ = events.blocking_send(Ok(Event::End { header: reader.header(), is_cut }));
             return Ok(());
         }
     }

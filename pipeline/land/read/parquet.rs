@@ -5,9 +5,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::compute::{can_cast_types, cast, filter_record_batch};
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -19,12 +20,12 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::super::contract::{CellKind, CellSource, Column, Contract, Refusals, cast_array, cast_column};
+use super::super::contract::{CellKind, CellSource, Column, Contract, Refusals, cast_array, cast_column, shown_text};
 use super::super::diff::FoundObject;
 use super::super::error::LandError;
 use super::super::layout::{MOST_ADDED_COLUMNS, added_name};
 use super::chunk::{Rejected, Rows, assemble};
-use super::{Event, Events, get_options, read_error};
+use super::{Event, Events, get_options, read_error, thrift, too_large};
 use crate::config::UnknownColumns;
 
 /// Rows that are cast at once. Where a broken object ends depends on it, so it is fixed.
@@ -35,22 +36,38 @@ struct Ranges {
     store: Arc<dyn ObjectStore>,
     object: FoundObject,
     failure: Arc<Mutex<Option<object_store::Error>>>,
+    /// The footer has been read: what is read now are columns.
+    has_footer: bool,
 }
+
+/// The footer's length and the format's mark, at the end of an object.
+const FOOTER_TAIL_BYTES: u64 = 8;
 
 impl AsyncFileReader for Ranges {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         async move {
+            // The store would call it a failure of its own.
+            if range.start >= range.end || range.end > self.object.size {
+                return Err(ParquetError::General("it speaks of data beyond its end".to_owned()));
+            }
+            let is_tail = !self.has_footer && range.end - range.start == FOOTER_TAIL_BYTES;
             let mut options = get_options(&self.object);
             options.range = Some(GetRange::Bounded(range));
             let got = match self.store.get_opts(&self.object.path, options).await {
                 Ok(got) => got.bytes().await,
                 Err(error) => Err(error),
             };
-            got.map_err(|error| {
+            let bytes = got.map_err(|error| {
                 let text = error.to_string();
                 *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 ParquetError::General(text)
-            })
+            })?;
+            let checked = match (self.has_footer, is_tail) {
+                (true, _) => thrift::check_pages(&bytes),
+                (false, true) => Ok(()),
+                (false, false) => thrift::check_footer(&bytes),
+            };
+            checked.map(|()| bytes).map_err(|reason| ParquetError::General(reason.to_owned()))
         }
         .boxed()
     }
@@ -61,7 +78,9 @@ impl AsyncFileReader for Ranges {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         async move {
             let size = self.object.size;
-            Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size).await?))
+            let metadata = ParquetMetaDataReader::new().load_and_finish(&mut *self, size).await?;
+            self.has_footer = true;
+            Ok(Arc::new(metadata))
         }
         .boxed()
     }
@@ -88,13 +107,13 @@ pub(super) async fn read(
     let columns_error = |source| LandError::Columns { object: object.name.clone(), source };
     let failure = Arc::new(Mutex::new(None));
     let take_failure = || failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let mut rows_read = 0_u64;
+    let (mut rows_read, mut bytes_read, mut is_cut) = (0_u64, 0_u64, false);
     let broken = 'reading: {
         // An object without a byte has no rows.
         if object.size == 0 {
             break 'reading None;
         }
-        let ranges = Ranges { store, object: object.clone(), failure: failure.clone() };
+        let ranges = Ranges { store, object: object.clone(), failure: failure.clone(), has_footer: false };
         let builder = match guarded(ParquetRecordBatchStreamBuilder::new(ranges)).await {
             Ok(builder) => builder,
             Err(error) => match take_failure() {
@@ -120,6 +139,11 @@ pub(super) async fn read(
                     None => break 'reading Some(format!("the Parquet data is damaged: {error}")),
                 },
             };
+            bytes_read = bytes_read.saturating_add(batch.get_array_memory_size() as u64);
+            if bytes_read > contract.max_object_bytes {
+                is_cut = true;
+                break 'reading Some(too_large(contract.max_object_bytes));
+            }
             let rows = convert(contract, &plan, &batch, rows_read).map_err(columns_error)?;
             rows_read += batch.num_rows() as u64;
             if events.send(Ok(Event::Rows(rows))).await.is_err() {
@@ -129,12 +153,12 @@ pub(super) async fn read(
     };
     if let Some(reason) = broken {
         let line = rows_read + 1;
-        let rejected = vec![Rejected { line, offset: None, reason, column: None, raw: String::new() }];
-        let empty = empty_rows(contract).map_err(columns_error)?;
+        let rejected = vec![Rejected { line, offset: None, reason, column: None, raw: String::new(), is_whole: false }];
+        let empty = Rows::empty(contract).map_err(columns_error)?;
         // Without a listener the end does not matter, here and below.
         let _ = events.send(Ok(Event::Rows(Rows { rejected, records: 1, ..empty }))).await;
     }
-    let _ = events.send(Ok(Event::End { header: None })).await;
+    let _ = events.send(Ok(Event::End { header: None, is_cut })).await;
     Ok(())
 }
 
@@ -144,15 +168,6 @@ async fn guarded<T>(work: impl Future<Output = Result<T, ParquetError>>) -> Resu
         Ok(outcome) => outcome,
         Err(_) => Err(ParquetError::General("the decoder gave up".to_owned())),
     }
-}
-
-fn empty_rows(contract: &Contract) -> Result<Rows, ArrowError> {
-    let columns = super::super::layout::contract_fields(contract)
-        .iter()
-        .map(|field| arrow::array::new_empty_array(field.data_type()))
-        .collect();
-    let batch = assemble(contract, columns, Int64Array::new_null(0), Vec::new(), &Refusals::default())?;
-    Ok(Rows { batch, rejected: Vec::new(), records: 0 })
 }
 
 fn plan(contract: &Contract, schema: &Schema) -> Result<Plan, String> {
@@ -193,7 +208,7 @@ fn convert(contract: &Contract, plan: &Plan, batch: &RecordBatch, rows_before: u
     let mut refusals = Refusals::default();
     if let Some(name) = &plan.unknown {
         for row in 0..rows {
-            refusals.record(row, format!("`{name}` is not a column of the contract"));
+            refusals.record(row, format!("{} is not a column of the contract", shown_text(name.as_bytes())));
         }
     }
     let mut columns = Vec::with_capacity(contract.columns.len());
@@ -205,14 +220,14 @@ fn convert(contract: &Contract, plan: &Plan, batch: &RecordBatch, rows_before: u
     }
     let mut added = Vec::with_capacity(plan.added.len());
     for (position, name) in &plan.added {
-        added.push((name.clone(), as_text(batch.column(*position))?));
+        added.push((name.clone(), as_text(name, batch.column(*position), &mut refusals)?));
     }
     let first = rows_before as i64 + 1;
     let lines = Int64Array::from_iter_values(first..first + rows as i64);
     let result = assemble(contract, columns, lines, added, &refusals)?;
     let refused: Vec<bool> = (0..rows).map(|row| refusals.is_refused(row)).collect();
     let list = refusals.into_sorted();
-    let raw = if list.is_empty() { Vec::new() } else { render(batch, refused)? };
+    let raw = if list.is_empty() { Vec::new() } else { render(batch, refused) };
     let rejected = list
         .into_iter()
         .zip(raw.into_iter().chain(std::iter::repeat(String::new())))
@@ -222,6 +237,7 @@ fn convert(contract: &Contract, plan: &Plan, batch: &RecordBatch, rows_before: u
             reason: refusal.reason,
             column: refusal.column,
             raw,
+            is_whole: false,
         })
         .collect();
     Ok(Rows { batch: result, rejected, records: rows as u64 })
@@ -234,11 +250,30 @@ fn cast_one(column: &Column, array: &ArrayRef, refusals: &mut Refusals) -> Resul
     if is_nested(array.data_type()) {
         return cast_column(column, &Nested(array), refusals);
     }
-    let text = cast(array, &DataType::Utf8)?;
+    let Some(text) = texts_of(array) else {
+        for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
+            refusals.value(row, column, || format!("`{}` is not text: it is {}", column.name, array.data_type()));
+        }
+        return cast_column(column, &Nothing(array.len()), refusals);
+    };
     for row in (0..array.len()).filter(|row| array.is_valid(*row) && text.is_null(*row)) {
         refusals.value(row, column, || format!("`{}` is not text", column.name));
     }
     cast_column(column, &Texts(text.as_string::<i32>()), refusals)
+}
+
+/// An array's values as text, null where a value has none; `None`: its type has none.
+fn texts_of(array: &ArrayRef) -> Option<ArrayRef> {
+    if !can_cast_types(array.data_type(), &DataType::Utf8) {
+        return None;
+    }
+    if let Ok(text) = cast(array, &DataType::Utf8) {
+        return Some(text);
+    }
+    // One value without a form, such as a day in the year 300,000, fails all of them.
+    let one = |row: usize| cast(&array.slice(row, 1), &DataType::Utf8).ok().filter(|text| text.is_valid(0));
+    let texts = (0..array.len()).map(|row| one(row).map(|text| text.as_string::<i32>().value(0).to_owned()));
+    Some(Arc::new(texts.collect::<StringArray>()))
 }
 
 fn is_nested(data_type: &DataType) -> bool {
@@ -249,21 +284,47 @@ fn is_nested(data_type: &DataType) -> bool {
 }
 
 /// Rejected rows as JSON, one for each row marked in `refused`.
-fn render(batch: &RecordBatch, refused: Vec<bool>) -> Result<Vec<String>, ArrowError> {
-    let batch = filter_record_batch(batch, &refused.into())?;
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    writer.write(&batch)?;
-    writer.finish()?;
-    Ok(String::from_utf8_lossy(&writer.into_inner()).lines().map(str::to_owned).collect())
+fn render(batch: &RecordBatch, refused: Vec<bool>) -> Vec<String> {
+    let as_json = |batch: &RecordBatch| -> Result<Vec<String>, ArrowError> {
+        let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+        writer.write(batch)?;
+        writer.finish()?;
+        Ok(String::from_utf8_lossy(&writer.into_inner()).lines().map(str::to_owned).collect())
+    };
+    let Ok(batch) = filter_record_batch(batch, &refused.into()) else { return Vec::new() };
+    // Some types have no form in JSON.
+    as_json(&batch).unwrap_or_else(|_| as_texts(&batch))
+}
+
+/// Rows as JSON objects of texts.
+fn as_texts(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default().with_display_error(true);
+    let schema = batch.schema();
+    let columns: Vec<_> = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .filter_map(|(field, array)| Some((field.name(), array, ArrayFormatter::try_new(array, &options).ok()?)))
+        .collect();
+    let row = |row: usize| -> serde_json::Map<String, serde_json::Value> {
+        let valid = columns.iter().filter(|(_, array, _)| array.is_valid(row));
+        valid.map(|(name, _, formatter)| ((*name).clone(), formatter.value(row).to_string().into())).collect()
+    };
+    (0..batch.num_rows()).map(|number| serde_json::Value::Object(row(number)).to_string()).collect()
 }
 
 /// A column that is added to the contract's, as text; nested values as JSON.
-fn as_text(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    if !is_nested(array.data_type()) {
-        return cast(array, &DataType::Utf8);
+fn as_text(name: &str, array: &ArrayRef, refusals: &mut Refusals) -> Result<ArrayRef, ArrowError> {
+    if !is_nested(array.data_type())
+        && let Some(text) = texts_of(array)
+    {
+        for row in (0..array.len()).filter(|row| array.is_valid(*row) && text.is_null(*row)) {
+            refusals.record(row, format!("{} is not text", shown_text(name.as_bytes())));
+        }
+        return Ok(text);
     }
-    let options = arrow::util::display::FormatOptions::default().with_display_error(true);
-    let formatter = arrow::util::display::ArrayFormatter::try_new(array.as_ref(), &options)?;
+    let options = FormatOptions::default().with_display_error(true);
+    let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
     let texts: StringArray =
         (0..array.len()).map(|row| array.is_valid(row).then(|| formatter.value(row).to_string())).collect();
     Ok(Arc::new(texts))

@@ -3,14 +3,14 @@
 use memchr::memchr;
 
 use super::super::contract::Contract;
-use super::chunk::{Chunk, Record, Rejected, Rows, finish, raw_text};
+use super::chunk::{Chunk, Record, Rejected, Rows, finish, start_of};
 use arrow::error::ArrowError;
 
 /// The byte order mark that some systems put before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a scan of a stretch of text found, besides the chunk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Scanned {
     /// Bytes that are done with; the rest waits for more.
     pub consumed: usize,
@@ -20,6 +20,8 @@ pub(crate) struct Scanned {
     pub is_skipping: bool,
     /// The rest of the object cannot be read: the chunk's last record, which is refused, stands for all of it.
     pub is_fatal: bool,
+    /// The chunk is full: there may be more records in what is left.
+    pub is_full: bool,
 }
 
 /// Finds records and their values.
@@ -68,6 +70,7 @@ impl<'t> Window<'t> {
             start: start as u32,
             end: (start + end) as u32,
             line: line + scanned.lines,
+            cells: None,
         };
         match memchr(b'\n', self.text) {
             Some(end) => {
@@ -79,7 +82,10 @@ impl<'t> Window<'t> {
             }
             None if self.is_cut => {
                 let record = place(self.text.len(), scanned);
-                chunk.refuse(record, format!("the record is longer than {} bytes; its start is kept", self.limit));
+                chunk.refuse_more_than(
+                    record,
+                    format!("the record is longer than {} bytes; its start is kept", self.limit),
+                );
                 scanned.consumed = start + self.text.len();
                 scanned.is_skipping = true;
                 false
@@ -128,6 +134,13 @@ impl<'c, S: Scan> TextReader<'c, S> {
         self.scanner.header()
     }
 
+    /// Gives the rows of one record that was kept by itself, at its place in the object.
+    pub fn record(mut self, text: &[u8], line: u64, offset: u64) -> Result<Vec<Rows>, ArrowError> {
+        (self.line, self.offset, self.is_started) = (line, offset, true);
+        self.pending = text.to_vec();
+        self.advance(true)
+    }
+
     /// Takes the next block and gives the rows of all records that it completes.
     pub fn push(&mut self, block: &[u8]) -> Result<Vec<Rows>, ArrowError> {
         self.pending.extend_from_slice(block);
@@ -147,7 +160,8 @@ impl<'c, S: Scan> TextReader<'c, S> {
             offset: Some(self.offset),
             reason: reason.to_owned(),
             column: None,
-            raw: raw_text(&self.pending),
+            raw: start_of(&self.pending),
+            is_whole: false,
         };
         let mut rows = finish(self.contract, Chunk::default(), &[], 0, &self.scanner.positions(), &[])?;
         rows.rejected.push(rejected);
@@ -195,7 +209,7 @@ impl<'c, S: Scan> TextReader<'c, S> {
             self.line += scanned.lines;
             self.is_skipping = scanned.is_skipping;
             self.is_fatal = scanned.is_fatal;
-            if !self.is_skipping || self.is_fatal {
+            if !(self.is_skipping || scanned.is_full) || self.is_fatal {
                 break;
             }
         }

@@ -196,8 +196,7 @@ async fn run_days(
         if backfill.pending == 0 {
             return Ok(());
         }
-        let job =
-            turns::take_for_backfill(state, &backfill.job, surroundings, |owner| listener.waits(owner)).await?;
+        let job = turns::take_for_backfill(state, &backfill.job, surroundings, |owner| listener.waits(owner)).await?;
         let progress = &surroundings.progress;
         let site = Arc::new(Site {
             state: state.clone(),

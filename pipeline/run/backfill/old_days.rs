@@ -292,7 +292,8 @@ impl OldDays {
     /// The shared tables among these that no release names yet, ready to be published.
     pub async fn unpublished(&self, wanted: &BTreeSet<TableName>) -> Vec<BuiltTable> {
         let shared = self.shared.lock().await;
-        let waiting = shared.tables.values().filter(|table| !table.is_published && wanted.contains(&table.built.step.model));
+        let waiting =
+            shared.tables.values().filter(|table| !table.is_published && wanted.contains(&table.built.step.model));
         let mut built: Vec<BuiltTable> = waiting.map(|table| table.built.clone()).collect();
         for table in &mut built {
             // Its rows of the day are among the day's histories.

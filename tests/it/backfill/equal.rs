@@ -39,8 +39,14 @@ fn older_days_leave_current_tables_alone_and_land_what_waits_once() {
     single.run(DAYS - 1).expect(0);
     // Two objects come late: they change old days, and tables of all days.
     for kiosk in [&single] {
-        kiosk.0.write("raw/sales/date=2025-11-28/late.csv", "sale_id,sold_at,customer_id,amount\nx1,2025-11-28 10:00:00,c1,5.00\n");
-        kiosk.0.write("raw/sales/date=2025-11-30/late.csv", "sale_id,sold_at,customer_id,amount\nx2,2025-11-30 10:00:00,c2,7.00\n");
+        kiosk.0.write(
+            "raw/sales/date=2025-11-28/late.csv",
+            "sale_id,sold_at,customer_id,amount\nx1,2025-11-28 10:00:00,c1,5.00\n",
+        );
+        kiosk.0.write(
+            "raw/sales/date=2025-11-30/late.csv",
+            "sale_id,sold_at,customer_id,amount\nx2,2025-11-30 10:00:00,c2,7.00\n",
+        );
     }
     let (one_go, at_once) = (Kiosk(single.0.copy()), Kiosk(single.0.copy()));
     let before = single.0.tables();
@@ -59,7 +65,8 @@ fn older_days_leave_current_tables_alone_and_land_what_waits_once() {
         assert_eq!(kiosk.0.release().as_of, day(DAYS - 1));
         let landed = kiosk.0.query("select count(distinct run_id) from ops.run_sources where rows_in > 0");
         assert_eq!(landed, ["2"], "by the first night, and once by the backfill");
-        let built = "select count(*) from ops.run_tables where table_name = 'intermediate.sale_days' and action = 'built'";
+        let built =
+            "select count(*) from ops.run_tables where table_name = 'intermediate.sale_days' and action = 'built'";
         assert_eq!(kiosk.0.query(built), ["2"]);
         // Again, with all that was done: the same.
         kiosk.backfill(1, DAYS - 2, &["--only", "all"]).expect(0);

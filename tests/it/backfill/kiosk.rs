@@ -43,12 +43,7 @@ const MODELS: [(&str, &str, &str, &str); 10] = [
         "",
         "sale_id string, sold_at timestamp, customer_id string, amount decimal(12;2)",
     ),
-    (
-        "staging/members",
-        "select customer_id, joined_on from landed.members",
-        "",
-        "customer_id string, joined_on date",
-    ),
+    ("staging/members", "select customer_id, joined_on from landed.members", "", "customer_id string, joined_on date"),
     (
         "intermediate/sale_days",
         "select business_day(sold_at) as day, customer_id, sum(amount) as amount, count(*) as sales

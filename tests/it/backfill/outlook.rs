@@ -6,7 +6,8 @@ use super::kiosk::{DAYS, Kiosk, day};
 fn a_dry_run_tells_days_objects_and_histories_and_writes_nothing() {
     let kiosk = Kiosk::new(8);
     let ran = kiosk.backfill(2, 5, &["--dry-run"]).expect(0);
-    let table: Vec<String> = ran.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let table: Vec<String> =
+        ran.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let bytes = |number: u64| {
         std::fs::metadata(kiosk.0.path(&format!("raw/sales/date={}/sales.csv", day(number)))).unwrap().len()
     };
@@ -37,7 +38,11 @@ fn a_range_that_makes_no_sense_is_refused() {
         .expect(2)
         .says(&["2999-01-01 is still to come", "hint: the last complete day is"]);
     kiosk.backfill(0, 1, &["--parallel", "0"]).expect(2);
-    kiosk.0.lifecycle(&["backfill", "nigthly", "--from", "2025-01-01", "--to", "2025-01-01"]).expect(2).says(&["nightly"]);
+    kiosk
+        .0
+        .lifecycle(&["backfill", "nigthly", "--from", "2025-01-01", "--to", "2025-01-01"])
+        .expect(2)
+        .says(&["nightly"]);
 }
 
 /// One day, nothing to land, and no history anywhere.

@@ -81,7 +81,7 @@ fn a_problem_is_shown_with_its_line_a_caret_and_a_hint() {
     std::fs::write(&path, text.replace("location:", "locaton:")).expect("a written file");
     let problems = load(project.path()).expect_err("a mistake");
     insta::assert_snapshot!(problems, @r"
-    error: unknown key `locaton`, expected one of `location`, `format`, `compression`, `csv`, `key`, `event_time`, `columns`, `unknown_columns`, `max_rejected`
+    error: unknown key `locaton`, expected one of `location`, `format`, `compression`, `csv`, `key`, `event_time`, `columns`, `unknown_columns`, `max_rejected`, `max_object_bytes`
      --> jobs/hourly.yaml:7:5
       |
     7 |     locaton: s3://visits/{day}/**/*.parquet

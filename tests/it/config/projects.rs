@@ -27,6 +27,7 @@ fn a_minimal_project_has_defaults() {
     assert_eq!(source.location, format!("{}/orders/*.csv", environment.raw.0));
     assert_eq!(source.unknown_columns, UnknownColumns::Ignore);
     assert_eq!(source.max_rejected, MaxRejected::Share(0.01));
+    assert_eq!(source.max_object_bytes, 20 << 30);
     let csv = CsvOptions { delimiter: Delimiter::Byte(b','), header: true, quote: Some(b'"') };
     assert_eq!(source.format, Format::Csv(csv));
     assert_eq!(source.compression, None);

@@ -85,9 +85,7 @@ fn sleep_at(shop: &Shop, passes: usize, other: Other) -> Option<Ended> {
             Other::Nothing => {
                 run_job(&project, &other_state, &surroundings, &request(day(1), &[])).await.map(|report| report.release)
             }
-            Other::Rollback => {
-                rollback_job(&project, &other_state, &surroundings, "nightly", Some(1)).await.map(Some)
-            }
+            Other::Rollback => rollback_job(&project, &other_state, &surroundings, "nightly", Some(1)).await.map(Some),
         }
         .unwrap_or_else(|error| panic!("{other:?} while the sleeper was about to write {held}: {error:?}"));
         gate.open();

@@ -27,8 +27,13 @@ async fn the_log_of_a_table_of_many_nights() {
         };
         // A column that comes and goes makes each commit a change.
         let contents = Contents {
-            schema: if number % 2 == 0 { schema.clone() } else {
-                Arc::new(Schema::new(vec![Field::new("day", DataType::Date32, true), Field::new("more", DataType::Utf8, true)]))
+            schema: if number % 2 == 0 {
+                schema.clone()
+            } else {
+                Arc::new(Schema::new(vec![
+                    Field::new("day", DataType::Date32, true),
+                    Field::new("more", DataType::Utf8, true),
+                ]))
             },
             ..contents
         };

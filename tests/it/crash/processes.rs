@@ -58,7 +58,10 @@ fn of_two_processes_at_once_one_works_and_the_other_says_so() {
     match codes {
         [0, 1] | [1, 0] => {
             let loser = &said[usize::from(codes[1] == 1)];
-            assert!(loser.contains("job `nightly` is being run by process ") && loser.contains("hint: wait"), "{loser}");
+            assert!(
+                loser.contains("job `nightly` is being run by process ") && loser.contains("hint: wait"),
+                "{loser}"
+            );
         }
         // The second came when the first was done.
         [0, 0] => assert!(said.iter().any(|said| said.contains("nothing to do")), "{said:?}"),
@@ -100,7 +103,10 @@ fn stop_at(sign: &str, is_there: impl Fn(&Shop) -> bool) {
     assert_eq!(unlike_the_release(&shop), [""; 0]);
     assert_same(&everything(&shop), &before);
     let announcements = |seen: &std::collections::BTreeMap<String, u64>| {
-        seen.iter().filter(|(name, _)| !name.starts_with("publishing/")).map(|(name, size)| (name.clone(), *size)).collect::<Vec<_>>()
+        seen.iter()
+            .filter(|(name, _)| !name.starts_with("publishing/"))
+            .map(|(name, size)| (name.clone(), *size))
+            .collect::<Vec<_>>()
     };
     assert_eq!(announcements(&shop.published()), announcements(&seen), "it wrote something that can be seen");
     assert_eq!(

@@ -7,7 +7,9 @@ use lifecycle::publish::PublishError;
 use lifecycle::run::{RunError, VacuumReport, VacuumRequest, rollback_job, vacuum};
 use lifecycle::state::LeaseOutcome;
 
-use super::{Time, day, deliver, everything, night, published, signal, stall, state, unlike_the_release, until, wide_stall};
+use super::{
+    Time, day, deliver, everything, night, published, signal, stall, state, unlike_the_release, until, wide_stall,
+};
 use crate::run::{Shop, assert_same, files, wait_for};
 
 pub const MONTH: VacuumRequest = VacuumRequest { keep: TimeDelta::days(30), is_dry: false };
@@ -58,9 +60,11 @@ fn old_releases_go_with_their_files_and_kept_ones_read_as_before() {
     let again = sweep(&shop, &time, &MONTH).unwrap();
     assert!(again.releases.is_empty() && again.folders.is_empty(), "{again:?}");
 
-    let back = |number| wait_for(async {
-        rollback_job(&shop.project(), &state(&shop).await, &time.surroundings(&shop), "nightly", Some(number)).await
-    });
+    let back = |number| {
+        wait_for(async {
+            rollback_job(&shop.project(), &state(&shop).await, &time.surroundings(&shop), "nightly", Some(number)).await
+        })
+    };
     let error = back(3).unwrap_err();
     assert!(matches!(&error, RunError::Publish(PublishError::Vacuumed { number: 3, oldest: 5, .. })), "{error:?}");
     let release = back(5).unwrap();
@@ -70,7 +74,9 @@ fn old_releases_go_with_their_files_and_kept_ones_read_as_before() {
         tables
     };
     assert_same(&current(published(&shop, None)), &current(before[4].clone()));
-    shop.lifecycle(&["rollback", "2"]).expect(2).says(&["release 2 of job `nightly` was vacuumed; the oldest that is left is 5"]);
+    shop.lifecycle(&["rollback", "2"])
+        .expect(2)
+        .says(&["release 2 of job `nightly` was vacuumed; the oldest that is left is 5"]);
     shop.lifecycle(&["query", "select 1", "--release", "2"]).expect(2).says(&["was vacuumed"]);
 }
 
@@ -129,7 +135,8 @@ fn a_table_whose_files_are_missing_is_left_alone_and_named() {
     let (shop, time) = after_nights(8);
     let names = files(&shop.path("warehouse/marts/days"));
     let newest = shop.release().tables["marts.days"].version;
-    let log = std::fs::read_to_string(shop.path(&format!("warehouse/marts/days/_delta_log/{newest:020}.json"))).unwrap();
+    let log =
+        std::fs::read_to_string(shop.path(&format!("warehouse/marts/days/_delta_log/{newest:020}.json"))).unwrap();
     let lost = names.keys().find(|name| name.ends_with(".parquet") && log.contains(name.as_str())).unwrap();
     std::fs::remove_file(shop.path("warehouse/marts/days").join(lost)).unwrap();
     let report = sweep(&shop, &time, &MONTH).unwrap();
@@ -149,7 +156,8 @@ fn nothing_is_swept_while_a_job_runs() {
         let taken = other.acquire_lease("nightly", "process 7 on moon", std::time::Duration::from_secs(60), time.now());
         assert!(matches!(taken.await.unwrap(), LeaseOutcome::Acquired(_)));
         let request = MONTH;
-        let error = vacuum(&shop.project(), &state(&shop).await, &time.surroundings(&shop), &request).await.unwrap_err();
+        let error =
+            vacuum(&shop.project(), &state(&shop).await, &time.surroundings(&shop), &request).await.unwrap_err();
         assert!(matches!(&error, RunError::Busy { job, .. } if job == "nightly"), "{error:?}");
     });
     assert_eq!(names(&shop), before);

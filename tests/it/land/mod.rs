@@ -247,6 +247,7 @@ pub fn feed(location: &str, format: Format, columns: Vec<ColumnContract>) -> Sou
         columns,
         unknown_columns: UnknownColumns::Ignore,
         max_rejected: MaxRejected::Share(1.0),
+        max_object_bytes: u64::MAX,
     }
 }
 

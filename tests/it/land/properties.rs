@@ -4,7 +4,7 @@ use lifecycle::config::{ColumnContract, DataType, Format, Source, UnknownColumns
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
-use super::{Zone, column, csv_format, decimal, feed, required};
+use super::{ORDERS, Zone, column, csv_format, decimal, feed, orders, required};
 
 fn config() -> Config {
     Config { cases: 60, rng_seed: RngSeed::Fixed(20_240_101), failure_persistence: None, ..Config::default() }
@@ -226,5 +226,120 @@ proptest! {
         });
         let twice = rejected.iter().filter(|row| row.contains("stands twice")).count();
         prop_assert_eq!(not_json.count() - twice, broken.count());
+    }
+}
+
+/// A row of an object: its key, its day, its quantity; one without a quantity is refused.
+type Row = (u8, u8, Option<u8>);
+
+fn line((key, day, quantity): Row) -> String {
+    let quantity = quantity.map_or("none".to_owned(), |quantity| quantity.to_string());
+    format!("k{key},1,2024-01-{:02}T10:00:00Z,{quantity}\n", day % 9 + 1)
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    prop::collection::vec((0..7_u8, any::<u8>(), prop::option::weighted(0.85, any::<u8>())), 0..6)
+}
+
+/// An object: its rows, when it was last written, and what an earlier version of it held, where there was one.
+type Object = (Vec<Row>, u8, Option<Vec<Row>>);
+
+fn objects() -> impl Strategy<Value = Vec<Object>> {
+    prop::collection::vec((rows(), 0..4_u8, prop::option::weighted(0.3, rows())), 1..9)
+}
+
+fn put(zone: &Zone, number: usize, rows: &[Row], seconds: u64) {
+    let lines: String = rows.iter().map(|row| line(*row)).collect();
+    zone.put_at(&format!("{number}.csv"), format!("{ORDERS}{lines}"), seconds);
+}
+
+/// Everything that a reader can see, and the counts.
+async fn seen(zone: &Zone, source: &Source) -> (Vec<String>, Vec<String>, [u64; 4]) {
+    let rows = zone.rows_with(source, &["_object", "_line", "_day", "order_id", "quantity"]).await;
+    let rejected: Vec<String> =
+        zone.rejected(source).await.into_iter().map(|row| format!("{} {} {}", row.object, row.line, row.raw)).collect();
+    let files = lifecycle::land::landed_files(&zone.snapshot().await);
+    let count = |files: &[lifecycle::storage::DataFile]| files.iter().map(lifecycle::storage::DataFile::rows).sum();
+    let counts = [&files.rows, &files.rejected, &files.objects, &files.superseded].map(|files| count(files));
+    (rows, rejected, counts)
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 24, ..config() })]
+
+    #[test]
+    fn the_order_and_grouping_of_objects_do_not_matter(
+        objects in objects(),
+        order in prop::collection::vec(any::<u32>(), 9),
+        cuts in prop::collection::vec(any::<bool>(), 9),
+    ) {
+        let source = orders("*.csv");
+        runtime().block_on(async {
+            let together = Zone::new();
+            for (number, (rows, at, _)) in objects.iter().enumerate() {
+                put(&together, number, rows, u64::from(*at) + 100);
+            }
+            together.land(&source).await;
+            // One after the other, some together, some first in an earlier version.
+            let apart = Zone::new().with_tiny_sizes(50);
+            let mut turns: Vec<usize> = (0..objects.len()).collect();
+            turns.sort_by_key(|number| order[*number]);
+            for number in &turns {
+                if let (_, at, Some(before)) = &objects[*number] {
+                    put(&apart, *number, before, u64::from(*at));
+                    if cuts[*number] {
+                        apart.land(&source).await;
+                    }
+                }
+            }
+            apart.land(&source).await;
+            for number in turns {
+                let (rows, at, _) = &objects[number];
+                put(&apart, number, rows, u64::from(*at) + 100);
+                if cuts[number] {
+                    apart.land(&source).await;
+                }
+            }
+            apart.land(&source).await;
+            assert_eq!(seen(&together, &source).await, seen(&apart, &source).await);
+            assert!(!apart.land(&source).await.committed);
+        });
+    }
+
+    #[test]
+    fn how_rows_are_spread_over_objects_does_not_matter(
+        rows in prop::collection::vec((0..7_u8, any::<u8>(), prop::option::weighted(0.85, any::<u8>())), 1..40),
+        cuts in prop::collection::vec(prop::collection::vec(any::<bool>(), 40), 2),
+        at_once in any::<bool>(),
+    ) {
+        let source = orders("*.csv");
+        runtime().block_on(async {
+            let mut all = Vec::new();
+            for cuts in &cuts {
+                let zone = Zone::new();
+                let mut parts: Vec<Vec<Row>> = vec![Vec::new()];
+                for (row, is_cut) in rows.iter().zip(cuts) {
+                    parts.last_mut().unwrap().push(*row);
+                    if *is_cut {
+                        parts.push(Vec::new());
+                    }
+                }
+                // What comes later is newer, wherever it is cut.
+                for (number, part) in parts.iter().enumerate() {
+                    put(&zone, number + 100, part, number as u64);
+                    if !at_once && number % 5 == 4 {
+                        zone.land(&source).await;
+                    }
+                }
+                zone.land(&source).await;
+                let visible = zone.rows_with(&source, &["order_id", "quantity", "_day"]).await;
+                let mut refused: Vec<String> = zone.rejected(&source).await.into_iter().map(|row| row.raw).collect();
+                refused.sort();
+                let (_, _, [landed, rejected, _, superseded]) = seen(&zone, &source).await;
+                assert_eq!(landed + rejected, rows.len() as u64);
+                all.push((visible, refused, landed, superseded));
+            }
+            assert_eq!(all[0], all[1]);
+        });
     }
 }

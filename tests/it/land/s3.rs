@@ -1,7 +1,11 @@
 //! Landing from S3 to S3, over real HTTP with signatures.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use lifecycle::land::{self, LandError};
@@ -15,25 +19,68 @@ use url::Url;
 
 use super::{ORDERS, Zone, gzip, orders};
 
+/// What the server makes of a put that is to create an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConditionalPuts {
+    Honoured,
+    /// The condition is not seen: an object that exists is overwritten.
+    Ignored,
+    /// The condition is answered with status 501, as by servers that do not know it.
+    Refused,
+}
+
 /// An S3 server in this process, on a port of its own; it stops when dropped.
 pub(crate) struct Server {
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     pub endpoint: String,
+    requests: Arc<Mutex<Vec<String>>>,
     serving: JoinHandle<()>,
 }
 
 impl Server {
     pub async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("bucket")).unwrap();
+        Self::serve(Arc::new(tempfile::tempdir().unwrap()), ConditionalPuts::Honoured, true).await
+    }
+
+    /// A server that takes unsigned requests, because a signature covers the condition, too.
+    pub async fn start_unsigned(conditional_puts: ConditionalPuts) -> Self {
+        Self::serve(Arc::new(tempfile::tempdir().unwrap()), conditional_puts, false).await
+    }
+
+    /// Another server of the same objects, which takes unsigned requests.
+    pub async fn beside(&self, conditional_puts: ConditionalPuts) -> Self {
+        Self::serve(self.folder.clone(), conditional_puts, false).await
+    }
+
+    async fn serve(folder: Arc<TempDir>, conditional_puts: ConditionalPuts, is_signed: bool) -> Self {
+        std::fs::create_dir_all(folder.path().join("bucket")).unwrap();
         let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single("reader", "a secret"));
+        if is_signed {
+            service.set_auth(SimpleAuth::from_single("reader", "a secret"));
+        }
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = requests.clone();
+        let answer = service_fn(move |mut request: Request<Incoming>| {
+            let service = service.clone();
+            seen.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+            let is_conditional = request.headers().contains_key("if-none-match");
+            if conditional_puts == ConditionalPuts::Ignored {
+                request.headers_mut().remove("if-none-match");
+            }
+            async move {
+                if is_conditional && conditional_puts == ConditionalPuts::Refused {
+                    let said = "<Error><Code>NotImplemented</Code><Message>If-None-Match</Message></Error>".to_owned();
+                    return Ok(Response::builder().status(501).body(s3s::Body::from(said)).unwrap());
+                }
+                service.call(request.map(s3s::Body::from)).await
+            }
+        });
         let serving = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
+                let service = answer.clone();
                 tokio::spawn(async move {
                     let connection = Builder::new(TokioExecutor::new());
                     // A client that hangs up is none of the server's business.
@@ -41,7 +88,12 @@ impl Server {
                 });
             }
         });
-        Self { folder, endpoint, serving }
+        Self { folder, endpoint, requests, serving }
+    }
+
+    /// Every request so far, as `PUT /bucket/name`.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 
     fn stores(&self, secret: &str) -> Stores {

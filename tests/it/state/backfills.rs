@@ -132,7 +132,8 @@ async fn many_claimers_never_get_the_same_day() {
             tokio::spawn(async move {
                 let state = State::open(&file).await.unwrap();
                 let mut mine = Vec::new();
-                while let Some(claimed) = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(1)).await.unwrap() {
+                while let Some(claimed) = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(1)).await.unwrap()
+                {
                     mine.push(claimed.as_of);
                 }
                 mine

@@ -208,6 +208,21 @@ pub fn mistakes() -> Vec<Mistake> {
             "`max_rejected` is `101%`, expected a share",
         ),
         replace(
+            NIGHTLY,
+            "max_rejected: 1%",
+            "max_rejected: 1%\n    max_object_bytes: 2000",
+            (23, 23),
+            "`max_object_bytes` is `2000`, expected a size such as `512MiB`",
+        )
+        .hint("add a unit"),
+        replace(
+            NIGHTLY,
+            "max_rejected: 1%",
+            "max_rejected: 1%\n    max_object_bytes: 0B",
+            (23, 23),
+            "`max_object_bytes` is `0B`, expected at least `1KiB`",
+        ),
+        replace(
             HOURLY,
             "    columns:\n      visitor_id:\n        type: string\n        required: true\n",
             "",
