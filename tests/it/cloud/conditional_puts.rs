@@ -4,13 +4,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
-use lifecycle::storage::{RetryPolicy, StorageError, Stores, require_conditional_put};
+use lifecycle::storage::{StorageError, Stores, require_conditional_put};
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use object_store::{
@@ -311,8 +310,7 @@ impl ObjectStore for Odd {
 /// What becomes of a warehouse in a store of this manner; nothing is left in it.
 async fn outcome(location: &Url, manner: Manner) -> std::result::Result<(), StorageError> {
     let store = Arc::new(Odd { inner: InMemory::new(), manner, creates: AtomicUsize::new(0) });
-    let patience = RetryPolicy { attempts: 2, first_backoff: Duration::ZERO, ..RetryPolicy::default() };
-    let stores = Stores::new(&Default::default()).with_retries(patience);
+    let stores = Stores::new(&Default::default()).with_retries(crate::faults::patience());
     stores.replace(location, store.clone());
     let outcome = require_conditional_put(&stores, location).await;
     let left: Vec<ObjectMeta> = store.list(None).try_collect().await.unwrap();
