@@ -230,7 +230,10 @@ impl Nights {
         let faulty = Arc::new(FaultyStore::new(Arc::new(self.base.fork()), plan.clone()));
         let stores = stores_over(&faulty);
         let outcome = night(&self.project, state, &stores, self.as_of).await;
-        tally.trials.fetch_add(1, Ordering::Relaxed);
+        let trials = tally.trials.fetch_add(1, Ordering::Relaxed) + 1;
+        if trials % 500 == 0 {
+            println!("{trials} trials so far, no violation: {tally:?}");
+        }
         tally.faults.fetch_add(faulty.faults(), Ordering::Relaxed);
         faulty.plan(Plan::Never);
         let seen = see(&self.project, &stores).await;
