@@ -30,7 +30,6 @@ NAMES = {
     "late": "ours, the nights around the 700th (median)",
     "ours_x1": "ours, six marts from raw",
     "ours_x4": "ours, six marts from raw, four times the data",
-    "ours_all_x1": "ours, all tables from landed",
     "ours_all_x4": "ours, all tables from landed, four times the data",
     "duck_x4": "DuckDB, the six marts by hand, four times the data, 2 GiB",
 }
@@ -171,7 +170,7 @@ def section(name: str, part, facts: dict) -> list[str]:
     text = [f"## {name}\n", " ".join(part.__doc__.split()) + "\n"]
     if not facts:
         return text + ["Not measured.\n"]
-    text.append(f"{facts['date']}, load before it (1 minute) {facts['load']:.1f}.\n")
+    text.append(f"{facts['date']}, load before it (1 minute) {facts['load']:.1f}; the part took {facts['took']:.0f} s.\n")
     if "error" in facts:
         text.append(f"**Failed: {facts['error'][:500]}**\n")
     if facts.get("sides"):

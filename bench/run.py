@@ -56,6 +56,8 @@ def main() -> int:
     if not options.binary.is_file():
         parser.error(f"{options.binary} does not exist: `cargo build --release` makes it, --binary names another")
     bench = Bench(options, ROOT)
+    if not options.only:
+        bench.data(4)  # before anything is measured
     failed = [name for name, part in PARTS.items() if name in (options.only or PARTS) and not bench.part(name, part)]
     return results.write(bench) or (1 if failed else 0)
 

@@ -6,7 +6,7 @@ import subprocess
 from parts import data, nights
 from parts.common import SIX, agree, copy
 
-LAST, DAYS = 400, 90
+LAST, DAYS = 200, 90
 
 
 def measure(bench) -> dict:
@@ -30,7 +30,7 @@ def measure(bench) -> dict:
     }
     command = ["backfill", "nightly", "--from", dates[0], "--to", dates[-1]]
     help_text = subprocess.run([bench.binary, "backfill", "--help"], capture_output=True, text=True).stdout
-    ways = {"ours": []} | ({f"ours_parallel_{number}": ["--parallel", str(number)] for number in (1, 2, 4)} if "--parallel" in help_text else {})
+    ways = {"ours": []} | ({f"ours_parallel_{number}": ["--parallel", str(number)] for number in (1, 4)} if "--parallel" in help_text else {})
     for name, more in ways.items():
         sides[name] = bench.measured(bench.lifecycle(filled, *command, *more), before=lambda: copy(base, filled), repeat=1)
         agree("histories", histories(bench, filled), histories(bench, single))

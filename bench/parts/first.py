@@ -30,7 +30,7 @@ def measure(bench) -> dict:
     script = [bench.python, HERE / "peers" / "duck_landing.py", "feeds", raw, landed, AS_OF]
     sides["duck_landing"] = bench.measured(script, before=lambda: shutil.rmtree(landed, ignore_errors=True), repeat=2)
     facts["landed"] = json.loads(sides["duck_landing"]["output"])
-    sides["dbt_parse"] = bench.measured(peer.command("parse", AS_OF, landed, given_folder, "--no-partial-parse"), before=lambda: peer.prepare(given_folder), repeat=2)
+    sides["dbt_parse"] = bench.measured(peer.command("parse", AS_OF, landed, given_folder, "--no-partial-parse"), before=lambda: peer.prepare(given_folder), repeat=1)
     sides["dbt_build"] = bench.measured(peer.command("build", AS_OF, landed, given_folder), before=lambda: peer.prepare(given_folder), repeat=2)
     facts["tests"] = peer.tests
     peer.export(bench.work / "first-dbt")

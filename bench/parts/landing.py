@@ -81,11 +81,11 @@ def peers(bench, raw, feeds) -> dict:
 
     for how in ("twice", "whole"):
         folder, fresh = out(f"duck-{how}")
-        counts = counted(f"duck_{how}", [bench.python, PEERS / "duck_landing.py", how, raw, folder], fresh, repeat=2)
+        counts = counted(f"duck_{how}", [bench.python, PEERS / "duck_landing.py", how, raw, folder], fresh, repeat=1)
         agree("DuckDB's interactions, all kept", (counts["interactions"], counts["interactions_rejected"]), (landed["interactions"], feeds["interactions"]["rejected"]))
 
     folder, fresh = out("polars")
-    counts = counted("polars", [bench.python, PEERS / "polars_landing.py", raw, folder], fresh, repeat=2)
+    counts = counted("polars", [bench.python, PEERS / "polars_landing.py", raw, folder], fresh, repeat=1)
     for name, feed in feeds.items():
         agree(f"Polars' {name}", (counts[name], counts[f"{name}_rejected"]), (landed[name], feed["rejected"]))
 
