@@ -84,7 +84,8 @@ fn stage(ran: &Ran) -> &'static str {
     let says = |word: &str| ran.stderr.contains(word);
     if ran.code == Some(0) {
         "none"
-    } else if says("landing failed") {
+    } else if says("landing failed") || says("/warehouse` failed") {
+        // The second: the store is tried before anything lands.
         "landing"
     } else if says("could not be committed") || says("could not be recorded") || says("export `") {
         "publishing"
