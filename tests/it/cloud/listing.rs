@@ -33,7 +33,7 @@ async fn lands_each_object_once(bucket: &Bucket, objects: usize, landed: usize) 
     let table = Table::open(&stores, &bucket.url("warehouse/landed/feed")).unwrap();
     let zone = Zone { stores, table, raw: bucket.other_url("raw"), parallelism: 8, ..Zone::new() };
     let every = land::plan_landing(&zone.request(&zone.locate(&orders("orders/*")))).await.unwrap();
-    assert_eq!((every.diff.new.len(), every.version), (objects, None));
+    assert_eq!((every.diff.new.len(), every.version()), (objects, None));
     let listed = started.elapsed().as_secs_f64();
 
     let source = orders("orders/*.csv");

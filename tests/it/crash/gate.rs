@@ -1,8 +1,8 @@
-//! A store that stops its process before the n-th time that it writes.
+//! A store that stops its process before one of its writes.
 
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -15,10 +15,20 @@ use object_store::{
 use tokio::sync::Semaphore;
 use url::Url;
 
-/// Lets a number of writes pass, and holds the next until it is opened.
+/// Which write is held.
+#[derive(Debug, Clone, Copy)]
+pub enum Write {
+    /// The one after so many.
+    After(usize),
+    /// The first to a place whose name has this in it.
+    To(&'static str),
+}
+
+/// Lets writes pass up to one, and holds that until it is opened.
 #[derive(Debug)]
 pub struct Gate {
-    passes: usize,
+    write: Write,
+    has_closed: AtomicBool,
     writes: AtomicUsize,
     /// What was to be written when it closed.
     held: Mutex<Option<String>>,
@@ -27,9 +37,10 @@ pub struct Gate {
 }
 
 impl Gate {
-    pub fn after(passes: usize) -> Arc<Self> {
+    pub fn before(write: Write) -> Arc<Self> {
         Arc::new(Self {
-            passes,
+            write,
+            has_closed: AtomicBool::new(false),
             writes: AtomicUsize::new(0),
             held: Mutex::new(None),
             reached: Semaphore::new(0),
@@ -56,7 +67,16 @@ impl Gate {
     }
 
     async fn pass(&self, place: &Path) {
-        if self.writes.fetch_add(1, Ordering::SeqCst) == self.passes {
+        // What the run writes to learn what the store can do is nobody's.
+        if place.filename().is_some_and(|name| name.starts_with("_probe-")) {
+            return;
+        }
+        let writes = self.writes.fetch_add(1, Ordering::SeqCst);
+        let is_the_one = match self.write {
+            Write::After(passes) => writes == passes,
+            Write::To(name) => place.as_ref().contains(name),
+        };
+        if is_the_one && !self.has_closed.swap(true, Ordering::SeqCst) {
             *self.held.lock().unwrap() = Some(place.to_string());
             self.reached.add_permits(1);
             self.open.acquire().await.unwrap().forget();

@@ -7,7 +7,7 @@ use lifecycle::run::{Surroundings, VacuumRequest, rollback_job, run_job};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::gate::Gate;
+use super::gate::{Gate, Write};
 use super::vacuum::sweep;
 use super::{Everything, Time, day, deliver, night, published, request, stall, state, unlike_the_release};
 use crate::run::{Shop, assert_same, wait_for};
@@ -96,7 +96,7 @@ fn sequence(seed: u64, steps: u32, figures: &mut Figures) {
 /// A night that dies before one of its writes.
 fn die(shop: &Shop, time: &Time, today: u64, passes: usize) {
     wait_for(async {
-        let gate = Gate::after(passes);
+        let gate = Gate::before(Write::After(passes));
         let surroundings = time.surroundings(shop);
         let dying = Surroundings { stores: gate.stores(surroundings.stores.clone()), ..surroundings };
         let (project, own) = (shop.project(), state(shop).await);

@@ -29,8 +29,8 @@ pub fn mistakes() -> Vec<Mistake> {
             (8, 14),
             "`parallelism` is text, expected a whole number",
         ),
-        replace(LOCAL, "parallelism: 4", "lease: soon", (8, 8), "`lease` is `soon`, expected a duration such as `30s`"),
-        replace(LOCAL, "parallelism: 4", "lease: 100ms", (8, 8), "expected at least `1s`"),
+        replace(LOCAL, "lease: 90s", "lease: soon", (18, 8), "`lease` is `soon`, expected a duration such as `30s`"),
+        replace(LOCAL, "lease: 90s", "lease: 100ms", (18, 8), "expected at least `1s`"),
         replace(LOCAL, "[sql]", "[sql, ../shared/sql]", (9, 12), "`sql` names `../shared/sql`, which is not a folder"),
         replace(LOCAL, "[sql]", "sql", (9, 6), "`sql` is text, expected a list"),
         replace(
