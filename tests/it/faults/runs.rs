@@ -231,7 +231,7 @@ impl Nights {
         let stores = stores_over(&faulty);
         let outcome = night(&self.project, state, &stores, self.as_of).await;
         let trials = tally.trials.fetch_add(1, Ordering::Relaxed) + 1;
-        if trials % 500 == 0 {
+        if trials.is_multiple_of(500) {
             println!("{trials} trials so far, no violation: {tally:?}");
         }
         tally.faults.fetch_add(faulty.faults(), Ordering::Relaxed);
