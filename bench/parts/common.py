@@ -135,6 +135,7 @@ class Bench:
             wrapped = [self.python, "-S", "-E", HERE / "measure.py", result, *command]
             done = subprocess.run([str(word) for word in wrapped], capture_output=True, text=True, cwd=self.work)
             facts = json.loads(result.read_text())
+            result.unlink()
             if facts["exit"] != expect:
                 raise RuntimeError(f"{' '.join(map(str, command))} ended with {facts['exit']}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
             runs.append(facts)
