@@ -15,15 +15,14 @@ EARLY, LATE = (95, 105), (695, 705)
 
 
 def measure(bench) -> dict:
-    last = LATE[1] if not bench.options.quick else 105
-    late = LATE if not bench.options.quick else (70, 80)
-    early = EARLY if not bench.options.quick else (20, 30)
+    early, late = (EARLY, LATE) if not bench.options.quick else ((5, 9), (20, 24))
+    last = late[1]
     raw = bench.folder / "data-nights" / "raw"
     make(raw, last)
     project = bench.project(bench.work / "nights", raw, {"nightly": bench.job("nightly")})
-    # one night more than asked for: the first lands the profiles
+    # night 0 lands the profiles
     seconds, peaks = [], []
-    for day in range(late[1] + 1):
+    for day in range(last + 1):
         as_of = str(data.START + datetime.timedelta(day))
         facts = bench.measured(bench.run(project, "nightly", as_of, *bench.six()), repeat=1)
         seconds.append(round(facts["seconds"], 4))
