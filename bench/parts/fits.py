@@ -75,7 +75,7 @@ def make(file, count: int):
     monetary = np.where(frequency > 0, rng.gamma(6.0 * times, 1.0) * 60.0 / 15.0 * spending / times, 0.0)
     file.parent.mkdir(parents=True, exist_ok=True)
     ids = pl.Series("customer_id", [f"c{number:07}" for number in range(count)])
-    frame = pl.DataFrame({"customer_id": ids, "frequency": frequency, "recency": np.round(recency, 4), "age": np.round(age, 4), "monetary": np.round(monetary, 2)})
+    frame = pl.DataFrame({"customer_id": ids, "frequency": frequency, "recency": np.where(frequency > 0, np.maximum(np.round(recency, 4), 0.0001), 0.0), "age": np.round(age, 4), "monetary": np.round(monetary, 2)})
     frame.write_parquet(file)
 
 
