@@ -41,10 +41,13 @@ fn bombs_take_no_more_memory_than_other_objects() {
         ("21 GiB of zeros in a line", packed(|to| (0..21 * 1024).for_each(|_| to.write_all(&zeros).unwrap()))),
         ("1 GiB of empty lines", packed(|to| (0..1024).for_each(|_| to.write_all(&[b'\n'; 1 << 20]).unwrap()))),
         ("4 million lines of a letter", packed(|to| to.write_all("x\n".repeat(4 << 20).as_bytes()).unwrap())),
-        ("a million short lines under 9,000 names", packed(|to| {
-            to.write_all(format!("order_id,ordered_at,email,quantity{wide}\n").as_bytes()).unwrap();
-            to.write_all("x\n".repeat(1 << 20).as_bytes()).unwrap();
-        })),
+        (
+            "a million short lines under 9,000 names",
+            packed(|to| {
+                to.write_all(format!("order_id,ordered_at,email,quantity{wide}\n").as_bytes()).unwrap();
+                to.write_all("x\n".repeat(1 << 20).as_bytes()).unwrap();
+            }),
+        ),
     ];
     for (name, bytes) in bombs {
         let desk = Desk::new();
