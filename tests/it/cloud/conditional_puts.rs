@@ -40,6 +40,7 @@ sources:
   orders:
     location: ${raw}/*.csv
     format: csv
+    max_rejected: 100%
     columns:
       order_no: {type: string, required: true}
 models: [marts]
