@@ -9,9 +9,13 @@ use std::time::Instant;
 
 use arrow::array::{Array, Int64Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::DataFrame;
+use futures::{StreamExt, stream};
 
-use crate::config::{Check, CheckKind, Model, Severity};
-use crate::transform::{Counted, Workspace, engine_words};
+use crate::config::{Check, CheckKind, Model, Severity, TableName};
+use crate::transform::{Counted, Workspace, engine_words, is_out_of_memory};
 
 /// How many bad rows a finding shows.
 const SAMPLE_ROWS: usize = 3;
@@ -50,6 +54,41 @@ impl Finding {
     pub fn stops_release(&self) -> bool {
         !self.is_passed() && self.severity == Severity::Error
     }
+}
+
+/// Runs the checks of several tables, some tables at the same time; the findings are in the order of the tables.
+///
+/// `done` is told of each table whose checks are over.
+pub async fn check_tables(
+    workspace: &Workspace,
+    tables: Vec<(Model, Option<Counted>)>,
+    at_once: usize,
+    mut done: impl FnMut(&TableName),
+) -> Vec<Finding> {
+    // Each in a task of its own: planning takes a core.
+    let mut checking = stream::iter(tables)
+        .map(|(model, counted)| {
+            let (workspace, name) = (workspace.clone(), model.name.clone());
+            let task = SpawnedTask::spawn(async move { check_table(&workspace, &model, counted.as_ref()).await });
+            async move { (name, task.join_unwind().await) }
+        })
+        .buffered(at_once.max(1));
+    let mut all = Vec::new();
+    while let Some((table, findings)) = checking.next().await {
+        done(&table);
+        match findings {
+            Ok(findings) => all.extend(findings),
+            // The process is about to end: no check that did not run may count as passed.
+            Err(_) => all.push(Finding {
+                table: table.to_string(),
+                check: "checks".to_owned(),
+                severity: Severity::Error,
+                outcome: Outcome::Broken { message: "stopped before its end".to_owned() },
+                seconds: 0.0,
+            }),
+        }
+    }
+    all
 }
 
 /// Runs all checks of a model over the table that the workspace holds under its name.
@@ -147,24 +186,22 @@ fn key_columns<'a>(model: &'a Model, kind: &'a CheckKind) -> Option<Vec<&'a str>
 }
 
 async fn count_bad_rows(workspace: &Workspace, sql: &str, columns: Option<Vec<&str>>) -> Outcome {
-    match try_count(workspace, sql, columns).await {
-        Ok(outcome) => outcome,
-        Err(error) => Outcome::Broken { message: engine_words(&error) },
+    let columns = columns.as_deref();
+    let mut outcome = async { try_count(workspace.query(sql).await?, columns).await }.await;
+    if outcome.as_ref().is_err_and(is_out_of_memory) {
+        tracing::warn!("memory ran out during a check; planning it again with joins that spill");
+        outcome = async { try_count(workspace.query_frugally(sql).await?, columns).await }.await;
     }
+    outcome.unwrap_or_else(|error| Outcome::Broken { message: engine_words(&error) })
 }
 
-async fn try_count(
-    workspace: &Workspace,
-    sql: &str,
-    columns: Option<Vec<&str>>,
-) -> Result<Outcome, datafusion::error::DataFusionError> {
-    let rows = workspace.query(sql).await?;
+async fn try_count(rows: DataFrame, columns: Option<&[&str]>) -> Result<Outcome, DataFusionError> {
     let count = rows.clone().count().await?;
     if count == 0 {
         return Ok(Outcome::Passed);
     }
     let shown = match columns {
-        Some(columns) => rows.select_columns(&columns)?,
+        Some(columns) => rows.select_columns(columns)?,
         None => rows,
     };
     let sample = shown.limit(0, Some(SAMPLE_ROWS))?.collect().await?;

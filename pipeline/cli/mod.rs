@@ -14,6 +14,7 @@ pub mod init;
 pub mod logging;
 pub mod numbers;
 pub mod output;
+pub mod panics;
 pub mod plan;
 pub mod query;
 pub mod rejected;
@@ -52,6 +53,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let output = Output::new(&arguments.global);
     logging::start(&arguments.global, &output);
+    panics::listen();
     let (interrupter, interrupt) = crate::interrupt::channel();
     signals::listen(interrupter, output.clone());
     let context = Context::new(&arguments.global, output.clone(), interrupt);

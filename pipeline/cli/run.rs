@@ -21,6 +21,11 @@ pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<Exit
 pub fn tell(report: &RunReport, context: &Context) {
     for landing in &report.landings {
         warn_of_cut_objects(landing, context);
+        if landing.kept.landed > 0 {
+            let rows = numbers::plural(landing.kept.landed, "refused row", "refused rows");
+            let of = format!("of objects of {} that are gone landed from the text that was kept", landing.source);
+            context.output.message(&format!("{rows} {of}"));
+        }
     }
     for finding in report.findings.iter().filter(|finding| !finding.is_passed()) {
         context.output.warning(&finding_text(finding), None);

@@ -1,7 +1,10 @@
 //! Reads the objects of a landing and writes what they bring: rows, rejected rows, and what became of each object.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use super::contract::Contract;
 use super::diff::{Diff, FoundObject, LandedObject, Why};
@@ -9,9 +12,9 @@ use super::error::LandError;
 use super::landing::{LandingRequest, sink_error};
 use super::layout;
 use super::mask::mask_raw;
-use super::read::{Event, ObjectReader, Rejected};
+use super::read::{Event, ObjectReader, Rejected, Rows};
 use super::rejected::RejectedRow;
-use super::report::{LandingReport, ObjectReport};
+use super::report::{LandingReport, ObjectReport, count_reason};
 use super::sink::{RowSink, SinkError};
 use super::tables::{KindWriter, rejected_batch};
 use super::template::Template;
@@ -67,7 +70,75 @@ impl RejectedSink {
     }
 }
 
-/// Reads new and changed objects, several at once, and takes what they bring in the order of their names.
+/// What one object has brought so far.
+#[derive(Default)]
+struct Taken {
+    rows_in: u64,
+    landed: u64,
+    rejected: u64,
+    /// Some of the rejected rows: enough of each reason, should no other object have any.
+    samples: Vec<Rejected>,
+    header: Option<Vec<String>>,
+    is_cut: bool,
+}
+
+/// One object that is being read.
+struct Taking {
+    /// Among the objects of the landing.
+    place: usize,
+    name: Arc<str>,
+    modified: i64,
+    size: u64,
+    reader: ObjectReader,
+    /// Compressed bytes that the progress knows of.
+    bytes: u64,
+    sampled: BTreeMap<String, u64>,
+    taken: Taken,
+}
+
+impl Taking {
+    fn new(place: usize, object: &FoundObject, reader: ObjectReader) -> Self {
+        Self {
+            place,
+            name: object.name.as_str().into(),
+            modified: object.modified.timestamp_micros(),
+            size: object.size,
+            reader,
+            bytes: 0,
+            sampled: BTreeMap::new(),
+            taken: Taken::default(),
+        }
+    }
+
+    /// Waits for the next stretch.
+    async fn next(mut self) -> (Self, Option<Result<Event, LandError>>) {
+        let event = self.reader.next().await;
+        (self, event)
+    }
+
+    fn count(&mut self, rows: &Rows, report: &mut LandingReport) {
+        self.taken.rows_in += rows.records;
+        self.taken.landed += rows.batch.num_rows() as u64;
+        self.taken.rejected += rows.rejected.len() as u64;
+        for row in &rows.rejected {
+            report.count_reason(&row.reason);
+            if self.taken.samples.len() < SAMPLES && count_reason(&mut self.sampled, &row.reason) < SAMPLES_OF_A_REASON
+            {
+                self.taken.samples.push(row.clone());
+            }
+        }
+    }
+
+    /// Compressed bytes that were read since this was asked last.
+    fn bytes_since(&mut self) -> u64 {
+        let before = self.bytes;
+        self.bytes = self.reader.bytes().min(self.size).max(before);
+        self.bytes - before
+    }
+}
+
+/// Reads new and changed objects, several at once, and takes what they bring as it comes: an object that is long must
+/// not keep those beside it waiting. What a landing tells is in the order of names all the same.
 pub(crate) async fn take_in(
     request: &LandingRequest<'_>,
     contract: &Arc<Contract>,
@@ -87,65 +158,59 @@ pub(crate) async fn take_in(
         .map_err(|source| LandError::Table { source_name: request.source.name.clone(), source })?;
     let mut sink = RowSink::new(request.table.clone(), contract.clone(), request.sizes.buffer_bytes);
     let mut rejected_sink = RejectedSink::new(request.table);
-    let mut objects = Vec::with_capacity(work.len());
-    let mut waiting = work.iter();
-    let mut reading: VecDeque<ObjectReader> = VecDeque::new();
-    for (object, again) in &work {
+    let mut taken: Vec<Option<Taken>> = (0..work.len()).map(|_| None).collect();
+    let mut waiting = work.iter().enumerate();
+    let mut reading = FuturesUnordered::new();
+    loop {
         while reading.len() < request.parallelism.max(1)
-            && let Some((next, _)) = waiting.next()
+            && let Some((place, (object, _))) = waiting.next()
         {
-            reading.push_back(ObjectReader::start(
-                store.clone(),
-                FoundObject::clone(next),
-                contract.clone(),
-                request.source.compression,
-                request.sizes.read,
-            ));
+            let (compression, sizes) = (request.source.compression, request.sizes.read);
+            let reader =
+                ObjectReader::start(store.clone(), FoundObject::clone(object), contract.clone(), compression, sizes);
+            progress.message(&object.name);
+            reading.push(Taking::new(place, object, reader).next());
         }
-        let mut reader = reading.pop_front().ok_or(LandError::Stopped)?;
-        let name: Arc<str> = object.name.as_str().into();
-        let modified = object.modified.timestamp_micros();
-        let (mut rows_in, mut landed, mut rejected, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
-        let mut samples: Vec<Rejected> = Vec::new();
-        progress.message(&object.name);
-        let (header, is_cut) = loop {
-            match reader.next().await.ok_or(LandError::Stopped)?? {
-                Event::Rows(rows) => {
-                    rows_in += rows.records;
-                    landed += rows.batch.num_rows() as u64;
-                    rejected += rows.rejected.len() as u64;
-                    for row in &rows.rejected {
-                        let is_rare = report.count_reason(&row.reason) < SAMPLES_OF_A_REASON;
-                        if is_rare && report.samples.len() + samples.len() < SAMPLES {
-                            samples.push(row.clone());
-                        }
-                    }
-                    rejected_sink.push(&name, rows.rejected).await.map_err(failed)?;
-                    sink.push(name.clone(), modified, rows.batch).await.map_err(failed)?;
-                    let now = reader.bytes().min(object.size);
-                    progress.advance(now.saturating_sub(bytes));
-                    bytes = bytes.max(now);
-                }
-                Event::End { header, is_cut } => break (header, is_cut),
+        let Some((mut taking, event)) = reading.next().await else { break };
+        match event.ok_or(LandError::Stopped)?? {
+            Event::Rows(rows) => {
+                taking.count(&rows, report);
+                rejected_sink.push(&taking.name, rows.rejected).await.map_err(failed)?;
+                sink.push(taking.name.clone(), taking.modified, rows.batch).await.map_err(failed)?;
+                progress.advance(taking.bytes_since());
+                reading.push(taking.next());
             }
-        };
-        if rows_in != landed + rejected {
-            return Err(LandError::Unbalanced { object: object.name.clone(), read: rows_in, landed, rejected });
+            Event::End { header, is_cut } => {
+                let object = work[taking.place].0;
+                let Taken { rows_in, landed, rejected, .. } = &taking.taken;
+                let (rows_in, landed, rejected) = (*rows_in, *landed, *rejected);
+                if rows_in != landed + rejected {
+                    return Err(LandError::Unbalanced { object: object.name.clone(), read: rows_in, landed, rejected });
+                }
+                progress.advance(object.size - taking.bytes);
+                taken[taking.place] = Some(Taken { header, is_cut, ..taking.taken });
+            }
         }
-        progress.advance(object.size - bytes);
-        let shown = |row: Rejected| RejectedRow {
-            source: request.source.name.clone(),
-            object: object.name.clone(),
-            line: row.line,
-            offset: row.offset,
-            raw: mask_raw(request.source, header.as_deref(), &row.raw),
-            reason: row.reason,
-            column: row.column,
-        };
-        report.samples.extend(samples.into_iter().map(shown));
+    }
+    let mut objects = Vec::with_capacity(work.len());
+    let mut shown = BTreeMap::new();
+    for ((object, again), taken) in work.into_iter().zip(taken) {
+        let Taken { rows_in, landed, rejected, samples, header, is_cut } = taken.ok_or(LandError::Stopped)?;
+        for row in samples {
+            if report.samples.len() < SAMPLES && count_reason(&mut shown, &row.reason) < SAMPLES_OF_A_REASON {
+                report.samples.push(RejectedRow {
+                    source: request.source.name.clone(),
+                    object: object.name.clone(),
+                    line: row.line,
+                    offset: row.offset,
+                    raw: mask_raw(request.source, header.as_deref(), &row.raw),
+                    reason: row.reason,
+                    column: row.column,
+                });
+            }
+        }
         let name = object.name.clone();
-        let bytes = object.size;
-        report.objects.push(ObjectReport { name, bytes, rows_in, landed, rejected, again: *again, is_cut });
+        report.objects.push(ObjectReport { name, bytes: object.size, rows_in, landed, rejected, again, is_cut });
         objects.push(LandedObject {
             name: object.name.clone(),
             etag: object.etag.clone(),

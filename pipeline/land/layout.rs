@@ -204,16 +204,18 @@ pub(crate) fn table_schema(contract: &Contract, added: &[String]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The landed name of a column that the contract does not name: lower case, without the characters that Delta refuses.
+/// The landed name of a column that the contract does not name: lower case, of letters, digits and underscores.
+///
+/// Delta's writer takes a column's name for an identifier of SQL, and fails on others.
 pub(crate) fn added_name(contract: &Contract, raw: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let mut name: String = raw
         .trim()
         .chars()
         .flat_map(char::to_lowercase)
         .take(LONGEST_ADDED_NAME)
-        .map(|character| if character.is_control() || " ,;{}()=\"`".contains(character) { '_' } else { character })
+        .map(|letter| if letter.is_alphabetic() || letter.is_ascii_digit() { letter } else { '_' })
         .collect();
-    if name.is_empty() || name.starts_with('_') {
+    if !name.starts_with(char::is_alphabetic) {
         name.insert_str(0, "column");
     }
     let clashes =

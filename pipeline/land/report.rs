@@ -130,6 +130,13 @@ pub struct LandingReport {
     pub committed: bool,
 }
 
+/// Counts a reason without its values; tells how often it had been counted before.
+pub(crate) fn count_reason(counts: &mut BTreeMap<String, u64>, reason: &str) -> u64 {
+    // The value follows a colon; without it reasons are few.
+    let kind = reason.split_once(": ").map_or(reason, |(kind, _)| kind);
+    count_one(counts, kind, MOST_REASONS)
+}
+
 impl LandingReport {
     pub fn rows_in(&self) -> u64 {
         self.objects.iter().map(|object| object.rows_in).sum()
@@ -149,9 +156,7 @@ impl LandingReport {
 
     /// Counts a reason without its values; tells how often it had been counted before.
     pub(crate) fn count_reason(&mut self, reason: &str) -> u64 {
-        // The value follows a colon; without it reasons are few.
-        let kind = reason.split_once(": ").map_or(reason, |(kind, _)| kind);
-        count_one(&mut self.reasons, kind, MOST_REASONS)
+        count_reason(&mut self.reasons, reason)
     }
 
     /// The facts that the landing's commit carries. What became of each object stands in the object rows.
@@ -165,6 +170,8 @@ impl LandingReport {
             "rowsIn": self.rows_in(),
             "landed": self.landed(),
             "rejected": self.rejected(),
+            "keptLanded": self.kept.landed,
+            "keptRejected": self.kept.refused,
             "superseded": self.superseded,
             "restored": self.restored,
             "touched": self.touched.to_json(),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::check::{Finding, Outcome, check_row_count, check_table};
+use crate::check::{Finding, Outcome, check_row_count, check_tables};
 use crate::config::Project;
 use crate::land::LandingReport;
 use crate::plan::{Action, ModelStep, RunPlan};
@@ -14,7 +14,7 @@ use crate::state::{
 use crate::storage::{Release, require_conditional_put};
 use crate::transform::{Bindings, Workspace};
 
-use super::build::{Builder, BuiltTable, sweep};
+use super::build::{Builder, BuiltTable, build_tables, checks_at_once, sweep};
 use super::landed::Landed;
 use super::landing::land_source;
 use super::lease::HeldLease;
@@ -291,34 +291,27 @@ async fn build_and_check(
     built: &mut Vec<BuiltTable>,
 ) -> Result<(), RunError> {
     builder.register_inputs()?;
-    let builds = plan.models.iter().filter(|step| step.action.is_build()).count();
-    let stage = surroundings.progress.start("building", Some(builds as u64));
-    for step in &plan.models {
-        stage.message(&step.model.to_string());
-        let table = interruptible(surroundings, builder.build(step, plan)).await?;
-        if step.action.is_build() {
-            stage.advance(1);
-            tracing::info!(model = %step.model, seconds = table.seconds, "built");
-        }
-        if !matches!(step.action, Action::View | Action::Empty) {
-            done.tables.push(table_report(&table));
-        }
-        built.push(table);
-    }
-    stage.finish();
-    let stage = surroundings.progress.start("checking", Some(builds as u64));
-    for table in built.iter().filter(|table| table.step.action.is_build()) {
-        if let Some(model) = builder.project.models.get(&table.step.model) {
-            stage.message(&table.step.model.to_string());
-            let counted = table.candidate.as_ref().and_then(|candidate| candidate.counted.as_ref());
-            let findings =
-                interruptible(surroundings, async { Ok(check_table(builder.workspace, model, counted).await) }).await?;
-            done.findings.extend(findings);
-            if let Some(before) = rows_before(prepared.current.as_ref(), table) {
-                let now = table.candidate.as_ref().map_or(0, crate::transform::Candidate::rows);
-                done.findings.push(check_row_count(model, before, now));
-            }
-            stage.advance(1);
+    let outcome = build_tables(builder, surroundings, plan, built).await;
+    let tables = built.iter().filter(|table| !matches!(table.step.action, Action::View | Action::Empty));
+    done.tables.extend(tables.map(table_report));
+    outcome?;
+    let fresh: Vec<&BuiltTable> = built.iter().filter(|table| table.step.action.is_build()).collect();
+    let stage = surroundings.progress.start("checking", Some(fresh.len() as u64));
+    let models = fresh.iter().filter_map(|table| {
+        let counted = table.candidate.as_ref().and_then(|candidate| candidate.counted.clone());
+        Some((builder.project.models.get(&table.step.model)?.clone(), counted))
+    });
+    let checking = check_tables(builder.workspace, models.collect(), checks_at_once(builder.project), |model| {
+        stage.message(&model.to_string());
+        stage.advance(1);
+    });
+    done.findings.extend(interruptible(surroundings, async { Ok(checking.await) }).await?);
+    for table in fresh {
+        if let (Some(model), Some(before)) =
+            (builder.project.models.get(&table.step.model), rows_before(prepared.current.as_ref(), table))
+        {
+            let now = table.candidate.as_ref().map_or(0, crate::transform::Candidate::rows);
+            done.findings.push(check_row_count(model, before, now));
         }
     }
     stage.finish();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::config::{Case, Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
 use crate::land::{LandingPlan, TouchedDays, landed_schema};
@@ -119,8 +119,7 @@ pub async fn prepare(
     let warehouse = warehouse(project, &surroundings.stores);
     let current = warehouse.current_release(&job.name).await?;
     let needed = needed_sources(&graph, job, &selected, !request.select.is_empty());
-    let preparing: Vec<_> =
-        needed.iter().map(|source| prepare_source(project, surroundings, &warehouse, source).boxed()).collect();
+    let preparing = needed.into_iter().map(|source| prepare_source(project, surroundings, &warehouse, source));
     let sources: Vec<PreparedSource> = stream::iter(preparing).buffered(SOURCES_AT_ONCE).try_collect().await?;
     let mut states = BTreeMap::new();
     for source in &sources {
@@ -181,11 +180,11 @@ async fn prepare_source(
     project: &Project,
     surroundings: &Surroundings,
     warehouse: &Warehouse,
-    source: &Source,
+    source: Source,
 ) -> Result<PreparedSource, RunError> {
     let table = warehouse.table("landed", &source.name)?;
-    let landing = landing::plan(project, surroundings, source, &table).await?;
-    Ok(PreparedSource { source: source.clone(), table, landing })
+    let landing = landing::plan(project, surroundings, &source, &table).await?;
+    Ok(PreparedSource { source, table, landing })
 }
 
 /// Sources of the job that this run does not land: as they are.

@@ -217,7 +217,7 @@ pub(super) async fn publish(
     let release = match recorded {
         Ok(release) => release,
         Err(error) => {
-            set_back(publication.warehouse, &pinned.announcement, lease).await;
+            set_back(publication.warehouse, &pinned.announcement, lease, &error).await;
             return Err(error);
         }
     };
@@ -246,12 +246,14 @@ async fn record(
 }
 
 /// After a publication that failed half-way: whoever reads a table's newest version finds the release again at once.
-async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &HeldLease) {
+async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &HeldLease, error: &RunError) {
     if lease.require().await.is_err() {
         // Its successor does it.
         return;
     }
     match settle(warehouse, lease, &announcement.run_id).await {
+        // The record's put failed, and may arrive all the same: the announcement tells the next run to look for it.
+        Ok(()) if matches!(error, RunError::Publish(PublishError::Record { .. })) => {}
         Ok(()) => withdraw(warehouse, announcement).await,
         Err(error) => {
             tracing::warn!(%error, job = %announcement.job, "the next run sets back what was committed");
@@ -472,7 +474,7 @@ async fn roll_back(
     let release = match recorded {
         Ok(release) => release,
         Err(error) => {
-            set_back(&warehouse, &announcement, lease).await;
+            set_back(&warehouse, &announcement, lease, &error).await;
             return Err(error);
         }
     };

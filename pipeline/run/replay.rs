@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::config::{Job, Project, Source};
 use crate::land::{LandingPlan, LandingReport, RefusedRows, Why, refused_rows};
 use crate::state::State;
-use crate::storage::Table;
+use crate::storage::{Table, require_conditional_put};
 
 use super::lease::HeldLease;
 use super::{RunError, Surroundings, landing, warehouse};
@@ -130,6 +130,9 @@ pub async fn replay_rejected(
     source: Option<&str>,
 ) -> Result<Vec<Replayed>, RunError> {
     let waiting = candidates(project, surroundings, source).await?;
+    if !waiting.is_empty() {
+        require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
+    }
     let jobs: BTreeSet<&str> = waiting.iter().map(|candidate| candidate.job.name.as_str()).collect();
     let mut done = Vec::new();
     for job in jobs {

@@ -36,7 +36,7 @@ pub struct StoreProbe {
     pub removed: Result<(), StorageError>,
 }
 
-/// Writes, reads, overwrites conditionally and deletes an object below a location: four requests.
+/// Writes, reads, overwrites conditionally and deletes an object below a location: five requests.
 ///
 /// # Errors
 /// The store cannot be written or read. The probe's object is deleted then, too.

@@ -7,7 +7,6 @@ use arrow::array::{Array, Date32Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use chrono::NaiveDate;
 use datafusion::common::ScalarValue;
-use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident, lit};
@@ -21,14 +20,13 @@ use super::TransformError;
 use super::columns::{arrow_schema, grain_order};
 use super::counted::{Counted, Counter};
 use super::files_table::FilesTable;
+use super::proof::groups_by;
+use super::session::{self, is_out_of_memory};
 use super::workspace::{Workspace, days_since_epoch};
 
 /// A quiet year leaves a small file for each day; when there are more than this, they are rewritten as one.
 const SMALL_FILES: usize = 48;
 const SMALL_FILE_BYTES: u64 = 4 * 1024 * 1024;
-
-/// Rows of a batch where memory is short.
-const SMALL_BATCH_ROWS: usize = 1024;
 
 /// A table that was built and is not published yet.
 #[derive(Debug, Clone)]
@@ -46,6 +44,17 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Adds a part of the same table that holds other days.
+    pub fn append(&mut self, part: Candidate, is_day_in_grain: bool) {
+        self.files.extend(part.files);
+        self.written.extend(part.written);
+        self.is_replanned |= part.is_replanned;
+        self.counted = match (self.counted.take(), part.counted) {
+            (Some(one), Some(other)) => Some(one.with(&other, is_day_in_grain)),
+            _ => None,
+        };
+    }
+
     pub fn rows(&self) -> u64 {
         self.files.iter().map(DataFile::rows).sum()
     }
@@ -58,6 +67,7 @@ impl Candidate {
 /// Builds a whole table.
 pub async fn build_table(workspace: &Workspace, model: &Model, table: &Table) -> Result<Candidate, TransformError> {
     let plan = workspace.plan_model(model).await?;
+    let is_unique = groups_by(&plan, &model.grain);
     let is_by_grain = !matches!(model.materialized, Materialization::Incremental { .. });
     let order = match &model.materialized {
         Materialization::Incremental { day } => vec![ident(day).sort(true, false)],
@@ -70,7 +80,7 @@ pub async fn build_table(workspace: &Workspace, model: &Model, table: &Table) ->
         let sorted = LogicalPlanBuilder::from(plan).sort(order).and_then(LogicalPlanBuilder::build);
         sorted.map_err(|error| failed(model, error))?
     };
-    let written = write(workspace, model, table, &plan, Rules { guard: None, is_by_grain }).await?;
+    let written = write(workspace, model, table, &plan, Rules { guard: None, is_by_grain, is_unique }).await?;
     Ok(Candidate {
         table: table.clone(),
         schema: arrow_schema(&model.columns),
@@ -103,9 +113,12 @@ pub async fn build_incremental(
     let fresh = workspace.plan_model(model).await?;
     let plan = combine(&fresh, table, &schema, &rewritten, day_column, days).map_err(|error| failed(model, error))?;
     let guard = DayGuard { column: day_column.to_owned(), allowed: days.clone(), had: rewritten.clone() };
-    let rules = Rules { guard: Some(&guard), is_by_grain: false };
+    // Rows of other days that are written anew were checked when they were built.
+    let is_apart = model.grain.iter().any(|column| column == day_column);
+    let is_unique = is_apart && groups_by(&fresh, &model.grain);
+    let rules = Rules { guard: Some(&guard), is_by_grain: false, is_unique };
     let Written { files: written, is_replanned, counted } = write(workspace, model, table, &plan, rules).await?;
-    let counted = kept.is_empty().then_some(counted);
+    let counted = Some(counted.with(&Counted::of_kept(&kept, model), is_apart));
     let files = kept.into_iter().chain(written.iter().cloned()).collect();
     Ok(Candidate { table: table.clone(), schema, files, written, is_replanned, counted })
 }
@@ -170,6 +183,8 @@ struct Rules<'a> {
     guard: Option<&'a DayGuard>,
     /// Rows come in the order of the model's grain.
     is_by_grain: bool,
+    /// No two rows have the same grain.
+    is_unique: bool,
 }
 
 /// What a build wrote.
@@ -187,9 +202,14 @@ async fn write(
     plan: &LogicalPlan,
     rules: Rules<'_>,
 ) -> Result<Written, TransformError> {
-    match attempt(workspace, model, table, plan, rules, false).await {
+    let together = workspace.memory().read().await;
+    let outcome = attempt(workspace, model, table, plan, rules, false).await;
+    drop(together);
+    match outcome {
         Err(TransformError::OutOfMemory { .. }) => {
             tracing::warn!(model = %model.name, "memory ran out; planning again with joins that spill");
+            // With nothing beside it: what else runs may be what took the memory.
+            let _alone = workspace.memory().write().await;
             attempt(workspace, model, table, plan, rules, true).await
         }
         outcome => outcome,
@@ -206,20 +226,13 @@ async fn attempt(
 ) -> Result<Written, TransformError> {
     let mut state = workspace.context().state();
     if is_frugal {
-        let options = state.config_mut().options_mut();
-        options.optimizer.prefer_hash_join = false;
-        // With a single partition the planner knows no other join than the one that does not spill.
-        options.execution.target_partitions = 2;
-        options.optimizer.repartition_joins = true;
-        // A merge of spilled runs holds some batches of each.
-        options.execution.batch_size =
-            ConfigNonZeroUsize::try_new(SMALL_BATCH_ROWS).map_err(|error| failed(model, error))?;
+        session::make_frugal(&mut state).map_err(|error| failed(model, error))?;
     }
     let mut stream =
         DataFrame::new(state, plan.clone()).execute_stream().await.map_err(|error| failed(model, error))?;
     let schema = arrow_schema(&model.columns);
     let mut writer = table.writer(schema.clone(), Vec::new());
-    let mut counter = Counter::new(model, rules.is_by_grain);
+    let mut counter = Counter::new(model, rules.is_by_grain, rules.is_unique);
     let mut has_rows = false;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|error| failed(model, error))?;
@@ -239,7 +252,7 @@ async fn attempt(
 }
 
 fn failed(model: &Model, error: DataFusionError) -> TransformError {
-    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+    if is_out_of_memory(&error) {
         return TransformError::OutOfMemory { model: model.name.to_string(), source: Box::new(error) };
     }
     TransformError::engine(format!("model `{}` failed", model.name), error)

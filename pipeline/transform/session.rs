@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use datafusion::common::config::ConfigNonZeroUsize;
+use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::TransformError;
@@ -20,6 +22,9 @@ const SORTS_AT_ONCE: usize = 24;
 
 /// Spilled runs that one sort merges at once: the first sort of a join would else take what the others need.
 const SPILLED_RUNS_AT_ONCE: usize = 8;
+
+/// Rows of a batch where memory is short.
+const SMALL_BATCH_ROWS: usize = 1024;
 
 /// What a session may use.
 #[derive(Debug, Clone)]
@@ -76,4 +81,25 @@ pub(super) fn session(settings: &SessionSettings, runtime: Arc<RuntimeEnv>) -> R
     functions::register(&mut context, settings.timezone)
         .map_err(|source| TransformError::engine("the functions could not be registered", source))?;
     Ok(context)
+}
+
+/// Makes a session plan as if memory were short: joins that spill, few partitions, small batches.
+pub(super) fn make_frugal(state: &mut SessionState) -> Result<(), DataFusionError> {
+    let options = state.config_mut().options_mut();
+    options.optimizer.prefer_hash_join = false;
+    // With a single partition the planner knows no other join than the one that does not spill.
+    options.execution.target_partitions = 2;
+    options.optimizer.repartition_joins = true;
+    // A merge of spilled runs holds some batches of each.
+    options.execution.batch_size = ConfigNonZeroUsize::try_new(SMALL_BATCH_ROWS)?;
+    Ok(())
+}
+
+/// Whether a plan failed for want of memory, and one that spills may not.
+///
+/// A nested-loop join that runs out of memory reads its left side a second time (DataFusion 55.2), which an exchange of
+/// rows below it answers with a panic of these words.
+pub fn is_out_of_memory(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+        || error.to_string().contains("partition not used yet")
 }

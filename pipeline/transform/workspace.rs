@@ -14,6 +14,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident, lit
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::prelude::{DataFrame, SessionContext};
+use tokio::sync::RwLock;
 
 use crate::config::{Model, ModelColumn, Seed, TableName};
 use crate::storage::{DataFile, Stores, Table};
@@ -40,6 +41,8 @@ pub struct LandedTable {
 pub struct Workspace {
     context: SessionContext,
     runtime: Arc<RuntimeEnv>,
+    /// Held together by those who build side by side, alone by one that needs all memory.
+    memory: Arc<RwLock<()>>,
     settings: SessionSettings,
     bindings: Bindings,
     stores: Stores,
@@ -48,7 +51,7 @@ pub struct Workspace {
 impl Workspace {
     pub fn new(settings: &SessionSettings, bindings: Bindings, stores: &Stores) -> Result<Self, TransformError> {
         let runtime = session::runtime(settings)?;
-        Self::with_runtime(settings, bindings, stores, runtime)
+        Self::with_runtime(settings, bindings, stores, runtime, Arc::default())
     }
 
     fn with_runtime(
@@ -56,24 +59,35 @@ impl Workspace {
         bindings: Bindings,
         stores: &Stores,
         runtime: Arc<RuntimeEnv>,
+        memory: Arc<RwLock<()>>,
     ) -> Result<Self, TransformError> {
         let context = session::session(settings, runtime.clone())?;
-        Ok(Self { context, runtime, settings: settings.clone(), bindings, stores: stores.clone() })
+        Ok(Self { context, runtime, memory, settings: settings.clone(), bindings, stores: stores.clone() })
     }
 
     /// An empty workspace that shares this one's memory pool, spill folder and bindings.
     pub fn sibling(&self) -> Result<Self, TransformError> {
-        Self::with_runtime(&self.settings, self.bindings.clone(), &self.stores, self.runtime.clone())
+        Self::with_runtime(
+            &self.settings,
+            self.bindings.clone(),
+            &self.stores,
+            self.runtime.clone(),
+            self.memory.clone(),
+        )
     }
 
     /// [`Workspace::sibling`] for another day, with query partitions of its own number.
     pub fn sibling_for(&self, bindings: Bindings, parallelism: usize) -> Result<Self, TransformError> {
         let settings = SessionSettings { parallelism, ..self.settings.clone() };
-        Self::with_runtime(&settings, bindings, &self.stores, self.runtime.clone())
+        Self::with_runtime(&settings, bindings, &self.stores, self.runtime.clone(), self.memory.clone())
     }
 
     pub(super) fn memory_limit(&self) -> u64 {
         self.settings.memory_limit
+    }
+
+    pub(super) fn memory(&self) -> &RwLock<()> {
+        &self.memory
     }
 
     pub(super) fn context(&self) -> &SessionContext {
@@ -166,6 +180,14 @@ impl Workspace {
     pub async fn query(&self, sql: &str) -> Result<DataFrame, DataFusionError> {
         let plan = self.plan(sql).await?;
         Ok(DataFrame::new(self.context.state(), plan))
+    }
+
+    /// [`Workspace::query`] for where that ran out of memory: planned with joins that spill.
+    pub async fn query_frugally(&self, sql: &str) -> Result<DataFrame, DataFusionError> {
+        let plan = self.plan(sql).await?;
+        let mut state = self.context.state();
+        session::make_frugal(&mut state)?;
+        Ok(DataFrame::new(state, plan))
     }
 
     async fn plan(&self, sql: &str) -> Result<LogicalPlan, DataFusionError> {
@@ -290,6 +312,9 @@ fn day_filter(days: &BTreeSet<NaiveDate>) -> Option<Expr> {
     let date = |day: &NaiveDate| lit(ScalarValue::Date32(Some(days_since_epoch(*day))));
     let (first, last) = (days.first()?, days.last()?);
     let range = ident("_day").between(date(first), date(last));
+    if (*last - *first).num_days() + 1 == i64::try_from(days.len()).unwrap_or_default() {
+        return Some(range.or(ident("_day").is_null()));
+    }
     let listed = ident("_day").in_list(days.iter().map(date).collect(), false);
     Some(range.and(listed).or(ident("_day").is_null()))
 }

@@ -15,6 +15,7 @@ use object_store::{GetOptions, GetResultPayload, ObjectStore};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use self::parquet::is_decoding;
 pub(crate) use chunk::{Rejected, Rows, with_day_and_key};
 use decompress::{DataEnd, Input, InputError, Origin, decompress};
 use text::{Scan, TextReader};

@@ -1,7 +1,9 @@
 //! Reads a Parquet object: columns by name, cast by the contract.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
@@ -162,9 +164,25 @@ pub(super) async fn read(
     Ok(())
 }
 
+thread_local! {
+    static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is decoding data that may be damaged: a panic is caught, and needs not be told.
+pub fn is_decoding() -> bool {
+    IS_GUARDED.get()
+}
+
 /// Damaged Parquet can make a decoder panic: that is an error like others.
 async fn guarded<T>(work: impl Future<Output = Result<T, ParquetError>>) -> Result<T, ParquetError> {
-    match AssertUnwindSafe(work).catch_unwind().await {
+    let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+    let outcome = std::future::poll_fn(|context| {
+        IS_GUARDED.set(true);
+        let polled = work.as_mut().poll(context);
+        IS_GUARDED.set(false);
+        polled
+    });
+    match outcome.await {
         Ok(outcome) => outcome,
         Err(_) => Err(ParquetError::General("the decoder gave up".to_owned())),
     }

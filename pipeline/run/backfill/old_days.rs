@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use tokio::sync::Mutex;
 
 use crate::check::{Finding, check_row_count, check_table};
-use crate::config::{Job, Project, TableName};
+use crate::config::{Job, Model, Project, TableName};
 use crate::plan::{Action, ModelStep, RunPlan};
 use crate::progress::StageProgress;
 use crate::storage::{Release, Warehouse};
@@ -173,7 +173,7 @@ impl OldDays {
             }
             stage.advance(u64::from(step.action.is_build()));
         }
-        self.check(plan, &workspace, done, stage.as_ref()).await?;
+        self.check(plan, &workspace, own, done, stage.as_ref()).await?;
         for built in own.iter().filter(|built| built.step.writes_history) {
             work.histories.push(self.stage(plan.as_of, built).await?);
         }
@@ -244,6 +244,7 @@ impl OldDays {
         &self,
         plan: &RunPlan,
         workspace: &Workspace,
+        own: &[BuiltTable],
         done: &mut Progressed,
         stage: &dyn StageProgress,
     ) -> Result<(), RunError> {
@@ -251,9 +252,9 @@ impl OldDays {
         for step in plan.models.iter().filter(|step| step.action.is_build()) {
             let Some(model) = self.project.models.get(&step.model) else { continue };
             stage.message(&format!("checks of {}", step.model));
-            let check = interruptible(&self.surroundings, async { Ok(check_table(workspace, model, None).await) });
             let findings = if step.fingerprint.depends_on_as_of {
-                let findings = check.await?;
+                let findings =
+                    self.check_one(workspace, model, own.iter().find(|built| built.step.model == step.model)).await?;
                 done.findings.extend(findings.iter().cloned());
                 findings
             } else {
@@ -262,7 +263,7 @@ impl OldDays {
                 match &table.findings {
                     Some(known) => known.clone(),
                     None => {
-                        let mut findings = check.await?;
+                        let mut findings = self.check_one(workspace, model, Some(&table.built)).await?;
                         if let Some(before) = rows_before(self.landed.prepared.current.as_ref(), &table.built) {
                             let now = table.built.candidate.as_ref().map_or(0, Candidate::rows);
                             findings.push(check_row_count(model, before, now));
@@ -277,6 +278,16 @@ impl OldDays {
             stage.advance(1);
         }
         if stopping.is_empty() { Ok(()) } else { Err(RunError::Checks(stopping)) }
+    }
+
+    async fn check_one(
+        &self,
+        workspace: &Workspace,
+        model: &Model,
+        built: Option<&BuiltTable>,
+    ) -> Result<Vec<Finding>, RunError> {
+        let counted = built.and_then(|built| built.candidate.as_ref()?.counted.as_ref());
+        interruptible(&self.surroundings, async { Ok(check_table(workspace, model, counted).await) }).await
     }
 
     /// The shared tables among these that no release names yet, ready to be published.

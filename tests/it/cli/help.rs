@@ -393,6 +393,10 @@ fn rejected() {
     Look at rows that a source's contract refused
 
     Usage: lifecycle rejected [OPTIONS] [SOURCE]
+           lifecycle rejected replay [OPTIONS] [SOURCE]
+
+    Commands:
+      replay  Land refused rows again, when the source's contract has been mended
 
     Arguments:
       [SOURCE]  Show the refused rows of this source
@@ -409,9 +413,42 @@ fn rejected() {
       lifecycle rejected
       lifecycle rejected orders -n 100
       lifecycle rejected orders -o csv > refused.csv
+      lifecycle rejected replay orders
 
     Without a source: how many rows of each source were refused, by reason. Values of columns marked
     `pii` are masked.
+    ");
+}
+
+#[test]
+fn rejected_replay() {
+    insta::assert_snapshot!(help(&["rejected", "replay"]), @r"
+    exit code 0
+    ----- stdout
+    Land refused rows again, when the source's contract has been mended
+
+    Usage: lifecycle rejected replay [OPTIONS] [SOURCE]
+
+    Arguments:
+      [SOURCE]  Only this source; without it all that have refused rows
+
+    Options:
+          --dry-run          Say what would be read, and stop
+      -o, --output <FORMAT>  How the result is printed [default: table] [possible values: table, csv,
+                             json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle rejected replay orders --dry-run
+      lifecycle rejected replay orders
+      lifecycle rejected replay
+
+    Mend the contract in the job's file first. All objects of a source whose contract changed are read
+    again, as in a run; of objects that are gone, the refused rows that were kept whole. Rows land once,
+    however often this is repeated or killed. Nothing is published: the job's next run builds the days
+    that were touched. Exits with 3 if a source failed and another did not.
     ");
 }
 

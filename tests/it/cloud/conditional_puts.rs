@@ -168,14 +168,14 @@ async fn only_a_run_that_has_something_to_do_tries_the_store() {
     let project = Project::new();
     deliver(&server, "a.csv", "order_no\n1\n");
     project.night(&server).await.expect(0);
-    // And a fourth request, which deletes.
-    assert_eq!(probes(&server), 3);
+    // Two puts, the second one read back because it was refused, the look at the store's clock; and one that deletes.
+    assert_eq!(probes(&server), 4);
     let before = warehouse(&server);
     assert!(!before.is_empty() && before.iter().all(|(name, _)| !name.contains("_probe-")), "{before:?}");
 
     let ran = project.night(&server).await.expect(0);
     assert!(ran.stderr.contains("nothing to do"), "{}", ran.stderr);
-    assert_eq!(probes(&server), 3);
+    assert_eq!(probes(&server), 4);
 
     // The objects are served by a store that lies from now on: nothing to do is still nothing to do, but no more.
     let liar = server.beside(ConditionalPuts::Ignored).await;
@@ -191,6 +191,23 @@ async fn only_a_run_that_has_something_to_do_tries_the_store() {
     assert!(ran.stderr.contains("creates an object that exists"), "{}", ran.stderr);
     assert_eq!(warehouse(&server), before);
     project.lifecycle(&server, &["rollback"]).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_rows_are_not_landed_again_in_a_store_that_overwrites_what_exists() {
+    let server = Server::start_unsigned(ConditionalPuts::Honoured).await;
+    let project = Project::new();
+    let good: String = (1..200).map(|order| format!("{order}\n")).collect();
+    deliver(&server, "a.csv", &format!("order_no\n{good}\"\"\n"));
+    project.night(&server).await.expect(0);
+    write(project.folder.path(), "jobs/nightly.yaml", &JOB.replace("required: true", "required: false"));
+    let before = warehouse(&server);
+    let liar = server.beside(ConditionalPuts::Ignored).await;
+    let ran = project.lifecycle(&liar, &["rejected", "replay"]).await.expect(1);
+    assert!(ran.stderr.contains("creates an object that exists"), "{}", ran.stderr);
+    assert_eq!(warehouse(&server), before);
+    project.lifecycle(&server, &["rejected", "replay"]).await.expect(0);
+    assert_ne!(warehouse(&server), before);
 }
 
 /// How a replaced store takes the put that is to create an object.
@@ -224,7 +241,7 @@ impl fmt::Display for Odd {
 }
 
 fn exists(location: &ObjectPath) -> Error {
-    Error::AlreadyExists { path: location.to_string(), source: "412 Precondition Failed".into() }
+    Error::AlreadyExists { path: location.to_string(), source: "status code: 412 Precondition Failed".into() }
 }
 
 #[async_trait]
@@ -294,7 +311,7 @@ impl ObjectStore for Odd {
 /// What becomes of a warehouse in a store of this manner; nothing is left in it.
 async fn outcome(location: &Url, manner: Manner) -> std::result::Result<(), StorageError> {
     let store = Arc::new(Odd { inner: InMemory::new(), manner, creates: AtomicUsize::new(0) });
-    let stores = Stores::new(&Default::default());
+    let stores = Stores::new(&Default::default()).with_retries(crate::faults::patience());
     stores.replace(location, store.clone());
     let outcome = require_conditional_put(&stores, location).await;
     let left: Vec<ObjectMeta> = store.list(None).try_collect().await.unwrap();

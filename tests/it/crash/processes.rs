@@ -136,7 +136,9 @@ fn was_stopped_at(sign: &str, is_there: &impl Fn(&Shop) -> bool) -> bool {
     assert_eq!(unlike_the_release(&shop), [""; 0]);
     assert_same(&everything(&shop), &before);
     let visible = |seen: BTreeMap<String, u64>| {
-        seen.into_iter().filter(|(name, _)| !name.starts_with("publishing/") && !name.starts_with("_probe-")).collect::<BTreeMap<_, _>>()
+        seen.into_iter()
+            .filter(|(name, _)| !name.starts_with("publishing/") && !name.starts_with("_probe-"))
+            .collect::<BTreeMap<_, _>>()
     };
     assert_eq!(visible(shop.published()), visible(seen), "it wrote something that can be seen");
     assert_eq!(

@@ -228,7 +228,7 @@ async fn a_local_file_is_handed_out_as_it_is_and_what_is_past_an_end_is_told() {
     let (store, place) = stores.open(&url::Url::from_file_path(folder.path().join("a")).unwrap()).unwrap();
     let found = store.get(&place).await.unwrap();
     assert!(matches!(found.payload, object_store::GetResultPayload::File(..)));
-    assert_eq!(store.get_ranges(&place, &[0..4]).await.unwrap(), [&TEXT[..4]]);
+    assert_eq!(store.get_ranges(&place, &[0..4, 2..6]).await.unwrap(), [&TEXT[..4], &TEXT[2..6]]);
     let (faulty, store) = opened(Plan::Never);
     store.put(&path("short"), PutPayload::from_static(b"abc")).await.unwrap();
     let error = store.get_ranges(&path("short"), &[0..1, 8..10]).await.unwrap_err();

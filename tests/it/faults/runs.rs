@@ -19,6 +19,8 @@ use tempfile::TempDir;
 
 use super::dump::{Published, Rows, exports, landed, published, told};
 use super::landing::FAULTS;
+use super::store::Answer::Forbidden403;
+use super::store::Fault::Before;
 use super::store::{FaultyStore, Operation, Plan};
 use super::{path, stores_over};
 use crate::land::{day, gzip};
@@ -106,6 +108,8 @@ struct Nights {
     before: Seen,
     after: Seen,
     calls: Vec<Operation>,
+    /// Which call creates the release's record.
+    record: usize,
 }
 
 /// What lies in the bucket.
@@ -210,18 +214,26 @@ impl Nights {
         let stores = stores_over(&faulty);
         let report = night(&project, &state, &stores, as_of).await.unwrap_or_else(|error| panic!("{}", told(&error)));
         assert!(report.release.is_some());
-        let calls = faulty.calls().into_iter().map(|(operation, _)| operation).collect();
+        let calls = faulty.calls();
+        let is_record = |(operation, path): &(Operation, object_store::path::Path)| {
+            *operation == Operation::Create && path.as_ref().contains("/releases/")
+        };
+        let record = calls.iter().position(is_record).unwrap() + 1;
+        let calls = calls.into_iter().map(|(operation, _)| operation).collect();
         let after = see(&project, &stores).await;
         assert_ne!(before, after);
         assert_eq!(after.published.tables.keys().collect::<Vec<_>>().len(), 3);
-        Self { folder, project, as_of, base, before, after, calls }
+        Self { folder, project, as_of, base, before, after, calls, record }
     }
 
     async fn trial(&self, state: &State, plan: &Plan, tally: &Tally) {
         let faulty = Arc::new(FaultyStore::new(Arc::new(self.base.fork()), plan.clone()));
         let stores = stores_over(&faulty);
         let outcome = night(&self.project, state, &stores, self.as_of).await;
-        tally.trials.fetch_add(1, Ordering::Relaxed);
+        let trials = tally.trials.fetch_add(1, Ordering::Relaxed) + 1;
+        if trials.is_multiple_of(500) {
+            println!("{trials} trials so far, no violation: {tally:?}");
+        }
         tally.faults.fetch_add(faulty.faults(), Ordering::Relaxed);
         faulty.plan(Plan::Never);
         let seen = see(&self.project, &stores).await;
@@ -297,7 +309,10 @@ fn is_about_export(error: &RunError) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_night_survives_a_fault_at_any_call() {
     let nights = Arc::new(Nights::new(true).await);
-    let plans: Vec<Plan> = nights.plans().into_iter().step_by(83).collect();
+    let mut plans: Vec<Plan> = nights.plans().into_iter().step_by(97).collect();
+    // What fails when the release is there must not be taken for its failure.
+    let refused = |call| Plan::Nth { of: None, call, fault: Before(Forbidden403) };
+    plans.extend((nights.record..=nights.calls.len()).step_by(3).map(refused));
     let tally = nights.trials(plans).await;
     println!("{} calls, {} plans, {tally:?}", nights.calls.len(), nights.plans().len());
     let [trials, faults, failed] = [&tally.trials, &tally.faults, &tally.failed].map(|n| n.load(Ordering::Relaxed));

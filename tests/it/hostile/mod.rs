@@ -6,6 +6,7 @@ mod fuzz;
 mod fuzz_files;
 mod fuzz_parquet;
 mod masking;
+mod memory;
 mod objects;
 mod parquet_objects;
 mod replay;

@@ -172,6 +172,12 @@ async fn an_object_cannot_add_columns_without_end() {
     assert_eq!((report.landed(), report.rejected()), (1, 2));
     assert_eq!(zone.reasons(&source).await, ["1@0 the object adds more than 200 columns to the contract's"; 2]);
     assert_eq!(zone.rows_with(&source, &["id", &"name".repeat(25)]).await, ["1|x"]);
+    // Names that are no identifiers.
+    let zone = Zone::new();
+    zone.put("odd.csv", "id,Loyalty-Level,2nd,a.b,ünï [€],\u{fffd},_x,,'; drop\n1,a,b,c,d,e,f,g,h\n");
+    zone.land(&source).await;
+    let names = ["loyalty_level", "column2nd", "a_b", "ünï____", "column_", "column_x", "column", "column___drop"];
+    assert_eq!(zone.rows_with(&source, &names).await, ["a|b|c|d|e|f|g|h"]);
 }
 
 #[tokio::test]

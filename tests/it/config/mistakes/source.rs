@@ -210,7 +210,7 @@ pub fn mistakes() -> Vec<Mistake> {
         replace(
             NIGHTLY,
             "max_rejected: 1%",
-            "max_rejected: 1%\n    max_object_bytes: 2000",
+            "max_rejected: 1%\n    max_object_bytes: \"2000\"",
             (23, 23),
             "`max_object_bytes` is `2000`, expected a size such as `512MiB`",
         )

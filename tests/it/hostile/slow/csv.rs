@@ -119,8 +119,8 @@ fn delimited(text: &[u8], delimiter: u8, quote: Option<u8>, is_last: bool) -> Re
     let (mut fields, mut at) = (Vec::new(), 0);
     loop {
         let mut field = Vec::new();
-        if quote.is_some() && text.get(at).copied() == quote {
-            match quoted(text, at, quote.unwrap(), is_last) {
+        if let Some(quote) = quote.filter(|quote| text.get(at) == Some(quote)) {
+            match quoted(text, at, quote, is_last) {
                 Some((value, after)) => (field, at) = (value, after),
                 None => return Record { end: End::Open { in_quotes: true }, fields },
             }
@@ -168,8 +168,8 @@ fn separated(text: &[u8], quote: Option<u8>, is_last: bool) -> Record {
             [] | [b'\r'] => return Record { end: at_the_end(text, is_last), fields },
             _ => {}
         }
-        if quote.is_some() && text.get(at).copied() == quote {
-            match quoted(text, at, quote.unwrap(), is_last) {
+        if let Some(quote) = quote.filter(|quote| text.get(at) == Some(quote)) {
+            match quoted(text, at, quote, is_last) {
                 Some((value, after)) => {
                     fields.push(value);
                     at = after;

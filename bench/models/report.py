@@ -1,4 +1,4 @@
-"""Writes what was measured to RESULTS.md."""
+"""Writes what was measured to MODELS.md."""
 
 import json
 import os
@@ -24,8 +24,8 @@ def write(bench) -> int:
     marts = [line for line in compared if line["name"].startswith("marts.")]
     others = [line for line in compared if line["name"].startswith("intermediate.")]
     text = [
-        "# Results\n",
-        f"Measured {time.strftime('%Y-%m-%d')} by `python3 bench/run.py`. What is measured, and how: [README.md](README.md).\n",
+        "# Every table, beside DuckDB\n",
+        f"Measured {time.strftime('%Y-%m-%d')} by `python3 bench/run.py models`. What is measured, and how: [README.md](README.md).\n",
         *machine(bench, ours, duck),
         f"- Data: demo business of {bench.options.customers:,} customers over {bench.options.days} days, as of {as_of}:"
         f" {sizes['buyers']:,} buyers, {sizes['customers']:,} customers known, {sizes['interactions']:,} interactions,"

@@ -1,5 +1,6 @@
-"""One benchmark: the data, our run, DuckDB's, the comparison, the report."""
+"""Every table of the nightly job against the same SQL in DuckDB: the data, our run, DuckDB's, the comparison, the report."""
 
+import argparse
 import json
 import os
 import re
@@ -21,7 +22,7 @@ class Benchmark:
     def __init__(self, options, root: Path):
         self.options, self.root = options, root
         self.binary = options.binary.resolve()
-        self.folder = root / "target" / "bench" / str(options.customers)
+        self.folder = root / "target" / "bench" / "models" / str(options.customers)
         self.demo, self.tables = self.folder / "demo", self.folder / "ours"
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -140,3 +141,13 @@ class Benchmark:
 
 def say(text: str):
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def main(arguments: list[str], root: Path) -> int:
+    parser = argparse.ArgumentParser(prog="run.py models", description=__doc__)
+    parser.add_argument("--customers", type=int, default=425_000, help="customers of the made-up business; about 47 %% of them are buyers")
+    parser.add_argument("--days", type=int, default=730, help="days of business")
+    parser.add_argument("--binary", type=Path, default=root / "target/release/lifecycle")
+    parser.add_argument("--results", type=Path, default=HERE.parent / "MODELS.md", help="the file to write")
+    parser.add_argument("--only", choices=["ours", "duck", "report"], help="do one part again, with what the others left")
+    return Benchmark(parser.parse_args(arguments), root).run()
