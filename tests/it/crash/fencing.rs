@@ -137,7 +137,7 @@ fn try_sleeping_at(shop: &Shop, write: Write, other: Other, undisturbed: &mut Un
     }
     let expected = before + others + u64::from(had_published || is_in_time);
     assert_eq!(shop.release_numbers(), (1..=expected).collect::<Vec<_>>(), "{what}");
-    assert!(others == 1 || other == Other::Nothing, "{what}");
+    assert!(others == 1 || other == Other::Nothing || had_published, "{what}");
     assert!(!has_written || had_published || is_in_time, "{what}: it wrote something that can be seen");
     if !is_in_time {
         assert_eq!(unlike_the_release(shop), [""; 0], "{what}");
@@ -197,7 +197,7 @@ fn a_run_that_slept_before_any_write_publishes_nothing() {
     let shop = two_nights();
     let mut undisturbed = Undisturbed::default();
     let mut trials = 0;
-    for other in [Other::Night, Other::Selection, Other::Nothing, Other::Rollback] {
+    for other in [Other::Rollback, Other::Nothing, Other::Selection, Other::Night] {
         let mut passes = 0;
         while try_sleeping_at(&shop.copy(), Write::After(passes), other, &mut undisturbed) {
             passes += 1;
