@@ -194,7 +194,7 @@ struct Written {
     counted: Counted,
 }
 
-/// Runs a plan into files; when memory runs out, once more with joins that spill and few partitions.
+/// Runs a plan into files; when memory runs out, once more alone, and then with joins that spill and few partitions.
 async fn write(
     workspace: &Workspace,
     model: &Model,
@@ -205,11 +205,15 @@ async fn write(
     let together = workspace.memory().read().await;
     let outcome = attempt(workspace, model, table, plan, rules, false).await;
     drop(together);
-    match outcome {
+    if !matches!(outcome, Err(TransformError::OutOfMemory { .. })) {
+        return outcome;
+    }
+    // With nothing beside it: what else was being built may be what took the memory.
+    let _alone = workspace.memory().write().await;
+    tracing::info!(model = %model.name, "memory ran out; building it again with nothing beside it");
+    match attempt(workspace, model, table, plan, rules, false).await {
         Err(TransformError::OutOfMemory { .. }) => {
             tracing::warn!(model = %model.name, "memory ran out; planning again with joins that spill");
-            // With nothing beside it: what else runs may be what took the memory.
-            let _alone = workspace.memory().write().await;
             attempt(workspace, model, table, plan, rules, true).await
         }
         outcome => outcome,
