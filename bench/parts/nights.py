@@ -21,19 +21,24 @@ def measure(bench) -> dict:
     make(raw, last)
     project = bench.project(bench.work / "nights", raw, {"nightly": bench.job("nightly")})
     # night 0 lands the profiles
-    seconds, peaks = [], []
+    seconds, work, peaks = [], [], []
     for day in range(last + 1):
         as_of = str(data.START + datetime.timedelta(day))
         facts = bench.measured(bench.run(project, "nightly", as_of, *bench.six()), repeat=1)
         seconds.append(round(facts["seconds"], 4))
+        work.append(facts["cpu_seconds"])
         peaks.append(facts["peak_bytes"])
-    medians = {name: statistics.median(seconds[a : b + 1]) for name, (a, b) in (("early", early), ("late", late))}
     sides = {
-        name: {"seconds": medians[name], "all_seconds": seconds[a : b + 1], "peak_bytes": max(peaks[a : b + 1]), "cpu_seconds": 0}
+        name: {
+            "seconds": statistics.median(seconds[a : b + 1]),
+            "cpu_seconds": statistics.median(work[a : b + 1]),
+            "peak_bytes": max(peaks[a : b + 1]),
+            "all_seconds": seconds[a : b + 1],
+        }
         for name, (a, b) in (("early", early), ("late", late))
     }
     files = sum(1 for _ in (project / "warehouse").rglob("*.parquet"))
-    return {"sides": sides, "nights": {"early": early, "late": late}, "seconds": seconds, "files": files, "ratio": medians["late"] / medians["early"]}
+    return {"sides": sides, "nights": {"early": early, "late": late}, "seconds": seconds, "files": files}
 
 
 def make(raw, last: int):
