@@ -7,13 +7,15 @@
 //!    +-- refused, though a plain put of the same object is done: refused
 //! ```
 
+use std::io::ErrorKind;
+
 use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use object_store::{GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use url::Url;
 use uuid::Uuid;
 
-use super::{StorageError, Stores, http_status};
+use super::{StorageError, Stores, http_status, io_error_kind};
 
 /// What a store makes of a put that is to create an object.
 #[derive(Debug)]
@@ -130,8 +132,10 @@ impl Prober<'_> {
             object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => true,
             object_store::Error::NotFound { .. } => false,
             error if is_taken(error) => true,
-            // A file is created by a hard link, which not every file system has.
-            _ if self.is_local => true,
+            // A file is created by a hard link, which not every file system has; a full disk says nothing of that.
+            error if self.is_local => {
+                !matches!(io_error_kind(error), Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+            }
             error => http_status(error).is_some_and(|status| match status {
                 401 | 404 | 408 | 429 => false,
                 501 => true,

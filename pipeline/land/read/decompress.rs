@@ -224,18 +224,24 @@ fn gzip(input: &mut Input, blocks: &mut Blocks<impl FnMut(Vec<u8>) -> bool>) -> 
 
 /// Reads one or more zstd frames.
 fn zstd(input: &mut Input, blocks: &mut Blocks<impl FnMut(Vec<u8>) -> bool>) -> Result<DataEnd, InputError> {
+    // Where it sees a whole frame at once, the decoder takes a short cut that gives nothing of a damaged one. It must not see
+    // one: how much of damaged data is landed may not depend on how the bytes arrive.
+    const LONGEST_HEADER: usize = 18;
     let mut decoder = zstd::stream::raw::Decoder::new()?;
-    let mut is_inside = false;
+    let (mut is_inside, mut of_frame) = (false, 0);
     while let Some(bytes) = input.next()? {
-        let mut source = InBuffer::around(&bytes[..]);
+        let mut read = 0;
         loop {
             let space = blocks.space();
             let room = space.len();
             let mut target = OutBuffer::around(space);
-            let before = source.pos();
+            let shown = if of_frame < LONGEST_HEADER { bytes.len().min(read + 1) } else { bytes.len() };
+            let mut source = InBuffer::around(&bytes[read..shown]);
             let outcome = decoder.run(&mut source, &mut target);
-            let written = target.pos();
-            let progressed = written > 0 || source.pos() > before;
+            let (taken, written) = (source.pos(), target.pos());
+            read += taken;
+            of_frame = of_frame.saturating_add(taken);
+            let progressed = written > 0 || taken > 0;
             if !blocks.advance(written) {
                 return Ok(DataEnd::Unwanted);
             }
@@ -245,9 +251,12 @@ fn zstd(input: &mut Input, blocks: &mut Blocks<impl FnMut(Vec<u8>) -> bool>) -> 
                     if progressed {
                         is_inside = hint != 0;
                     }
+                    if hint == 0 {
+                        of_frame = 0;
+                    }
                 }
             }
-            if source.pos() == bytes.len() && (written < room || !progressed) {
+            if read == bytes.len() && (written < room || !progressed) {
                 break;
             }
             if !progressed {

@@ -152,8 +152,14 @@ impl<'c, S: Scan> TextReader<'c, S> {
         let Some(reason) = broken else {
             return self.advance(true);
         };
+        let mut all = Vec::new();
+        if !self.is_started {
+            // Too short for a byte order mark, and there will not be more.
+            self.is_started = true;
+            all = self.advance(false)?;
+        }
         if self.is_fatal {
-            return Ok(Vec::new());
+            return Ok(all);
         }
         let rejected = Rejected {
             line: self.line,
@@ -166,7 +172,8 @@ impl<'c, S: Scan> TextReader<'c, S> {
         let mut rows = finish(self.contract, Chunk::default(), &[], 0, &self.scanner.positions(), &[])?;
         rows.rejected.push(rejected);
         rows.records += 1;
-        Ok(vec![rows])
+        all.push(rows);
+        Ok(all)
     }
 
     fn advance(&mut self, at_end: bool) -> Result<Vec<Rows>, ArrowError> {

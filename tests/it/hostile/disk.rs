@@ -133,7 +133,7 @@ fn nights(sizes: impl Iterator<Item = u64>) -> BTreeMap<&'static str, u32> {
 
 #[test]
 fn a_warehouse_without_space_publishes_nothing_by_halves() {
-    let stages = nights([0, 12, 32, 44, 56].into_iter().map(|kilobytes| kilobytes * 1024));
+    let stages = nights([12, 32, 48].into_iter().map(|kilobytes| kilobytes * 1024));
     if !stages.is_empty() {
         println!("{stages:?}");
         let failed: BTreeSet<&str> = stages.keys().copied().filter(|stage| *stage != "none").collect();

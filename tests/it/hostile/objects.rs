@@ -147,12 +147,12 @@ async fn lines_of_megabytes_are_landed_or_refused_whole() {
 async fn short_lines_under_a_wide_header_take_no_more_room_than_they_have() {
     let zone = Zone::new();
     let names: String = (0..9_000).map(|name| format!(",n{name}")).collect();
-    zone.put("wide.csv", format!("id{names}\n{}", "x\n".repeat(300_000)));
+    zone.put("wide.csv", format!("id{names}\n{}", "x\n".repeat(100_000)));
     zone.put("too-wide.csv", format!("id{names}{names}\n1\n"));
     zone.put("endless.csv", ",".repeat(4 * MIB));
     let source = feed("*", csv_format(), pairs());
     let report = zone.land(&source).await;
-    assert_eq!(report.objects.iter().map(|object| object.rejected).collect::<Vec<_>>(), [1, 1, 300_000]);
+    assert_eq!(report.objects.iter().map(|object| object.rejected).collect::<Vec<_>>(), [1, 1, 100_000]);
     let reasons = zone.reasons(&source).await;
     assert_eq!(reasons[0], "1@0 the header has more than 10000 fields");
     assert_eq!(reasons[1], "1@0 the header has more than 10000 fields");
