@@ -12,7 +12,13 @@ use super::{DEFAULT_LEASE_TIME, State, StateError};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The schema's steps in order; the n-th leads to version n. A step that has shipped never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_schedules.sql"),
+    include_str!("migrations/0003_backfills.sql"),
+    include_str!("migrations/0004_watching.sql"),
+    include_str!("migrations/0005_inputs.sql"),
+];
 
 impl State {
     /// Opens the state file, creating it and its folders where they are missing.

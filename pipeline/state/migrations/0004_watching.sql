@@ -1,0 +1,1 @@
+-- Instants are microseconds since 1970 in UTC; days are yyyy-mm-dd.
