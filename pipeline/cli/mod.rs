@@ -57,13 +57,15 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (interrupter, interrupt) = crate::interrupt::channel();
     signals::listen(interrupter, output.clone());
     let context = Context::new(&arguments.global, output.clone(), interrupt);
-    match execute(arguments.command, &context).await {
+    let code = match execute(arguments.command, &context).await {
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
             failure.exit_code()
         }
-    }
+    };
+    panics::end();
+    code
 }
 
 async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failure> {

@@ -144,9 +144,14 @@ async fn work(
     lease: &HeldLease,
     run: &mut RunAtWork,
 ) -> Result<Worked, RunError> {
-    settle(&warehouse(project, &surroundings.stores), lease, &run.run_id).await?;
+    let warehouse_at_work = warehouse(project, &surroundings.stores);
+    let is_settled = settle(&warehouse_at_work, lease, &run.run_id).await?;
     let prepared = prepare(project, surroundings, request).await?;
     if prepared.plan.has_nothing_to_do() {
+        if !is_settled {
+            // The record of what was set back may have arrived after all: then there is nothing to do but this.
+            settle(&warehouse_at_work, lease, &run.run_id).await?;
+        }
         stand_still(project, surroundings, &prepared.plan, prepared.current.as_ref(), run).await?;
         return Ok((prepared.plan, None));
     }
