@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::config::{Job, Materialization, Model, Project, TableName};
+use crate::config::{Materialization, Model, Project, Source, TableName};
 use crate::land::{contract_schema, landed_files, landed_schema};
 use crate::plan::{Action, Graph, ModelStep, RunPlan};
 use crate::storage::{DataFile, Release, Snapshot, Table, Warehouse};
@@ -41,11 +41,11 @@ pub(super) struct Builder<'a> {
 /// The landed tables of a job's sources at the versions wanted; a source that has none yet is empty.
 pub(super) async fn landed_tables(
     warehouse: &Warehouse,
-    job: &Job,
+    sources: &[&Source],
     version: impl Fn(&str) -> Option<u64>,
 ) -> Result<BTreeMap<String, LandedTable>, RunError> {
     let mut tables = BTreeMap::new();
-    for source in &job.sources {
+    for source in sources {
         let landed = match version(&source.name) {
             None => {
                 LandedTable { table: None, schema: contract_schema(source), rows: Vec::new(), superseded: Vec::new() }

@@ -203,7 +203,7 @@ pub(super) async fn build_and_publish(
     let prepared = &landed.prepared;
     let bindings = Bindings::new(request.as_of, &prepared.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &surroundings.stores)?;
-    let tables = landed.tables(project, surroundings, &request.job).await?;
+    let tables = landed.tables(project, surroundings).await?;
     let builder = Builder {
         project,
         graph: &prepared.graph,
