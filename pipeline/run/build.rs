@@ -15,6 +15,7 @@ use crate::transform::{
     Candidate, LandedTable, TransformError, Workspace, arrow_schema, build_incremental, build_table,
 };
 
+use super::carried::Carried;
 use super::execute::interruptible;
 use super::{RunError, Surroundings};
 
@@ -36,6 +37,8 @@ pub(super) struct Builder<'a> {
     pub workspace: &'a Workspace,
     /// By source.
     pub landed: &'a BTreeMap<String, LandedTable>,
+    /// What an attempt that failed has built.
+    pub carried: Option<&'a Carried>,
 }
 
 /// The landed tables of a job's sources at the versions wanted; a source that has none yet is empty.
@@ -154,6 +157,12 @@ impl Builder<'_> {
     /// Does what the plan says with one model, and registers the result under the model's name.
     pub async fn build(&self, step: &ModelStep, plan: &RunPlan) -> Result<BuiltTable, RunError> {
         let started = Instant::now();
+        if let Some(built) = self.carried.and_then(|carried| carried.table(step)) {
+            if let Some(candidate) = &built.candidate {
+                self.register(self.workspace, &step.model, candidate)?;
+            }
+            return Ok(built);
+        }
         let Some(model) = self.project.models.get(&step.model) else {
             return Ok(BuiltTable { step: step.clone(), candidate: None, seconds: 0.0 });
         };

@@ -12,6 +12,7 @@
 //! A backfill's day: `pending` -> `running` -> `done` | `failed`; `pending` -> `cancelled`. A day that was running when
 //! its process died is claimed again; resuming makes failed and cancelled days pending again.
 
+mod attempts;
 mod backfills;
 mod engine;
 mod error;
@@ -23,7 +24,9 @@ mod records;
 mod rows;
 mod runs;
 mod text;
+mod transient;
 
+pub use attempts::AttemptRecord;
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};

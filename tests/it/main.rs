@@ -25,6 +25,7 @@ mod land;
 mod memory;
 mod models;
 mod projects;
+mod repair;
 mod run;
 mod state;
 mod storage;

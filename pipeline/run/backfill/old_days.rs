@@ -104,6 +104,7 @@ impl OldDays {
             current: self.landed.prepared.current.as_ref(),
             workspace,
             landed: &self.landed_tables,
+            carried: None,
         }
     }
 

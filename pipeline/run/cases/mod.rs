@@ -112,7 +112,7 @@ fn given_tables(project: &Project, case: &Case) -> BTreeMap<TableName, Vec<CaseR
 fn check_words(finding: &Finding) -> String {
     match &finding.outcome {
         Outcome::BadRows { count, sample } => format!("check {}: {count} bad rows: {sample}", finding.check),
-        Outcome::Broken { message } => format!("check {}: {message}", finding.check),
+        Outcome::Broken { message, .. } => format!("check {}: {message}", finding.check),
         Outcome::Passed => format!("check {}: passed", finding.check),
     }
 }
