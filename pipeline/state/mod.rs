@@ -13,6 +13,7 @@
 //! its process died is claimed again; resuming makes failed and cancelled days pending again.
 
 mod backfills;
+mod claims;
 mod error;
 mod leases;
 mod open;
@@ -20,6 +21,8 @@ mod ops;
 mod records;
 mod rows;
 mod runs;
+mod schedule_records;
+mod schedules;
 mod text;
 
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
@@ -29,6 +32,9 @@ pub use ops::OpsTable;
 pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
+};
+pub use schedule_records::{
+    Claim, Decision, NotRunReason, Pause, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, Verdict,
 };
 
 use std::collections::BTreeMap;
