@@ -53,3 +53,10 @@ pub struct Project {
     /// By name; read as `seeds.<name>`.
     pub seeds: BTreeMap<String, Seed>,
 }
+
+impl Project {
+    /// Every source that some job lands. A source belongs to one job; every model may read what it brings.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.jobs.values().flat_map(|job| &job.sources)
+    }
+}

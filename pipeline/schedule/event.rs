@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::runner::RunEnd;
 use crate::config::Problems;
+use crate::run::{FailedAttempt, RunRequest};
 use crate::state::{Claim, StateError, Verdict};
 
 /// Something that happened.
@@ -11,6 +12,8 @@ use crate::state::{Claim, StateError, Verdict};
 pub enum Event<'a> {
     /// A run begins.
     Started { claim: &'a Claim },
+    /// An attempt of a run has failed for a reason that may pass; after a pause there is another.
+    TriesAgain { request: &'a RunRequest, failed: &'a FailedAttempt<'a> },
     /// A run has ended, well or not, and is recorded.
     Ended { claim: &'a Claim, end: &'a RunEnd },
     /// A run did not come to work or was interrupted, and waits again.

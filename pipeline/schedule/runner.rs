@@ -1,11 +1,16 @@
 //! Executes a run: the one place where a scheduled run meets the conductor.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::event::{Event, Listener};
 use crate::config::Project;
 use crate::interrupt::Interrupt;
-use crate::run::{RunError, RunReport, RunRequest, Surroundings, run_job};
+use crate::run::{
+    FailedAttempt, RetryListener, RunError, RunReport, RunRequest, Surroundings, WhenBusy, run_with_retries,
+};
 use crate::state::{RunFilter, RunOutcome, State, Trigger};
 
 /// How a run ended.
@@ -49,6 +54,24 @@ pub type MakeSurroundings = Box<dyn Fn(&Project, Interrupt) -> Surroundings + Se
 pub struct JobRunner {
     pub state: State,
     pub surroundings: MakeSurroundings,
+    /// Hears of attempts that fail and are followed by others.
+    pub listener: Arc<dyn Listener>,
+}
+
+/// The attempts of one run. A job that is taken is for the schedule to decide about.
+struct Attempts<'a> {
+    request: &'a RunRequest,
+    listener: &'a dyn Listener,
+}
+
+impl RetryListener for Attempts<'_> {
+    fn tries_again(&self, failed: &FailedAttempt<'_>) {
+        self.listener.hear(&Event::TriesAgain { request: self.request, failed });
+    }
+
+    fn when_busy(&self) -> WhenBusy {
+        WhenBusy::Tell
+    }
 }
 
 #[async_trait]
@@ -56,7 +79,8 @@ impl Runner for JobRunner {
     async fn run(&self, project: &Project, request: &RunRequest, interrupt: Interrupt) -> RunEnd {
         let surroundings = (self.surroundings)(project, interrupt);
         let began = (surroundings.clock)();
-        match run_job(project, &self.state, &surroundings, request).await {
+        let attempts = Attempts { request, listener: self.listener.as_ref() };
+        match run_with_retries(project, &self.state, &surroundings, request, &attempts).await {
             Ok(report) => RunEnd {
                 run_id: Some(report.run_id.clone()),
                 outcome: if report.release.is_some() { RunOutcome::Succeeded } else { RunOutcome::NothingToDo },

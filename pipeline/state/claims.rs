@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::rows::Record;
 use super::schedules::scheduled_run;
 use super::text::{later, micros, signed};
 use super::{Claim, NotRunReason, ScheduledEnd, ScheduledRun, ScheduledStatus, State, StateError};
@@ -54,7 +53,7 @@ impl State {
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        let claimed = scheduled_run(&Record { row: &row, path: &self.path })?;
+        let claimed = scheduled_run(&self.record(&row))?;
         Ok(Some(Claim {
             job: claimed.job,
             scheduled_at: claimed.scheduled_at,

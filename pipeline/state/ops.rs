@@ -9,7 +9,6 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::leases::Lease;
-use super::rows::Record;
 use super::runs::severity_text;
 use super::text::{micros, signed, text_enum};
 use super::{
@@ -84,7 +83,7 @@ impl State {
             .map_err(|error| self.failed("listing leases", error))?;
         rows.iter()
             .map(|row| {
-                let record = Record { row, path: &self.path };
+                let record = self.record(row);
                 let lease = Lease {
                     name: record.text("name")?,
                     owner: record.text("owner")?,

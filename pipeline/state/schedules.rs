@@ -37,7 +37,7 @@ impl State {
         let read = "select * from schedules where job = $1";
         let row = sqlx::query(read).bind(job).fetch_optional(&self.pool).await.map_err(failed)?;
         if let Some(row) = &row {
-            let record = Record { row, path: &self.path };
+            let record = self.record(row);
             let found = schedule(&record)?;
             if record.text("fingerprint")? == fingerprint && found.decided_until <= now + CLOCK_STEP {
                 return Ok(found);
@@ -71,7 +71,7 @@ impl State {
         .map_err(failed)?;
         let row = sqlx::query(read).bind(job).fetch_one(&mut *transaction).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        schedule(&Record { row: &row, path: &self.path })
+        schedule(&self.record(&row))
     }
 
     /// All schedules that were seen, by job.
@@ -80,7 +80,7 @@ impl State {
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed("reading schedules", error))?;
-        rows.iter().map(|row| schedule(&Record { row, path: &self.path })).collect()
+        rows.iter().map(|row| schedule(&self.record(row))).collect()
     }
 
     /// Records decisions that were made from `basis`, each run key once; `false` where somebody else has decided since.
@@ -175,7 +175,7 @@ impl State {
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed("reading scheduled runs", error))?;
-        rows.iter().map(|row| scheduled_run(&Record { row, path: &self.path })).collect()
+        rows.iter().map(|row| scheduled_run(&self.record(row))).collect()
     }
 
     /// The instants of a job after `after` that were decided already.
@@ -190,7 +190,7 @@ impl State {
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed("reading scheduled runs", error))?;
-        rows.iter().map(|row| Record { row, path: &self.path }.instant("scheduled_at")).collect()
+        rows.iter().map(|row| self.record(row).instant("scheduled_at")).collect()
     }
 
     /// By day, the end of the newest run of other jobs that a decision of this job answered.
@@ -205,7 +205,7 @@ impl State {
         .map_err(|error| self.failed("reading scheduled runs", error))?;
         rows.iter()
             .map(|row| {
-                let record = Record { row, path: &self.path };
+                let record = self.record(row);
                 Ok((record.day("as_of")?, record.instant("answers")?))
             })
             .collect()
@@ -228,7 +228,7 @@ impl State {
         .map_err(|error| self.failed("reading runs", error))?;
         rows.iter()
             .map(|row| {
-                let record = Record { row, path: &self.path };
+                let record = self.record(row);
                 Ok(((record.text("job")?, record.day("as_of")?), record.instant("finished_at")?))
             })
             .collect()
@@ -240,7 +240,7 @@ impl State {
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed("reading runs", error))?;
-        Record { row: &row, path: &self.path }.optional_instant("finished_at")
+        self.record(&row).optional_instant("finished_at")
     }
 
     /// Pauses a job; one that is paused already keeps its first pause. Returns the pause that holds.
@@ -269,7 +269,7 @@ impl State {
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        let found = schedule(&Record { row: &row, path: &self.path })?;
+        let found = schedule(&self.record(&row))?;
         Ok(found.pause.unwrap_or_else(|| pause.clone()))
     }
 
@@ -309,7 +309,7 @@ impl State {
                     .await
             }
         };
-        rows.map_err(failed)?.iter().map(|row| scheduled_run(&Record { row, path: &self.path })).collect()
+        rows.map_err(failed)?.iter().map(|row| scheduled_run(&self.record(row))).collect()
     }
 }
 
@@ -349,7 +349,7 @@ pub(super) fn scheduled_run(record: &Record<'_>) -> Result<ScheduledRun, StateEr
         as_of: record.day("as_of")?,
         status: record.named("status", ScheduledStatus::from_text)?,
         reason,
-        is_made_up: record.count("is_made_up")? != 0,
+        is_made_up: record.flag("is_made_up")?,
         decided_at: record.instant("decided_at")?,
         decided_by: record.text("decided_by")?,
         attempts: record.count("attempts")?,

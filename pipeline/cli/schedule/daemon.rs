@@ -86,6 +86,7 @@ fn daemon(
     let of_context = context.clone();
     let runner = JobRunner {
         state: state.clone(),
+        listener: listener.clone(),
         surroundings: Box::new(move |project, interrupt| {
             // Bars of runs that nobody sits before would only scroll by.
             Surroundings { interrupt, progress: Arc::new(Silent), ..surroundings(&of_context, project) }

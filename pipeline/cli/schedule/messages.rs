@@ -21,6 +21,14 @@ impl Listener for Messages {
         let output = &self.context.output;
         match event {
             Event::Started { claim } => self.started(claim),
+            Event::TriesAgain { request, failed } => {
+                let (attempt, attempts) = (failed.attempt, failed.attempts);
+                let error = Report::from_error(failed.error).line();
+                let pause = numbers::duration(failed.pause.as_secs_f64());
+                let head = format!("{} as of {}", request.job, request.as_of);
+                let text = format!("{head}: attempt {attempt} of {attempts} failed: {error}");
+                output.warning(&text, Some(&format!("it is tried again in {pause}")));
+            }
             Event::Ended { claim, end } => self.ended(claim, end),
             Event::Returned { claim, why } => {
                 output.message(&format!("{} as of {} waits again: {why}", claim.job, claim.as_of));
