@@ -71,7 +71,7 @@ impl From<RunError> for Failure {
             RunError::NotOfJob { .. } => {
                 Failure::Usage(report.hint("add it to the job's `models`, or name one that the job builds"))
             }
-            RunError::Busy { .. } => Failure::Failed(report.hint("wait until that run has ended, then run it again")),
+            RunError::Busy { .. } => Failure::Failed(report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so")),
             RunError::BackfillBusy { .. } => {
                 Failure::Failed(report.hint("wait until it has ended, or `lifecycle backfill cancel` it"))
             }
@@ -107,7 +107,7 @@ pub fn finding_text(finding: &Finding) -> String {
         Outcome::Passed => format!("{} passed", finding.check),
         Outcome::BadRows { count: 1, sample } => format!("{}: 1 bad row: {sample}", finding.check),
         Outcome::BadRows { count, sample } => format!("{}: {count} bad rows, such as {sample}", finding.check),
-        Outcome::Broken { message } => format!("{} could not run: {message}", finding.check),
+        Outcome::Broken { message, .. } => format!("{} could not run: {message}", finding.check),
     }
 }
 

@@ -92,7 +92,7 @@ pub struct BackfillDay {
     pub message: Option<String>,
 }
 
-/// Days with the status that is true now (`?1`).
+/// Days with the status that is true now (`$1`).
 macro_rules! days_as_seen {
     ($rest:literal) => {
         concat!(
@@ -102,7 +102,7 @@ macro_rules! days_as_seen {
                         when d.status = 'running' and not exists (
                             select 1 from leases as l
                             where l.name = d.lease_name and l.token = d.lease_token
-                                and l.released_at is null and l.expires_at > ?1
+                                and l.released_at is null and l.expires_at > $1
                         ) then 'pending'
                         else d.status
                     end as seen_status
@@ -124,7 +124,7 @@ impl State {
         let mut transaction = self.write(DOING).await?;
         sqlx::query(
             "insert into backfills (backfill_id, job, environment, first_day, last_day, selection, created_at)
-             values (?, ?, ?, ?, ?, ?, ?)",
+             values ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&start.backfill_id)
         .bind(&start.job)
@@ -142,12 +142,15 @@ impl State {
             _ => failed(error),
         })?;
         for day in &start.days {
-            sqlx::query("insert or ignore into backfill_days (backfill_id, as_of, status) values (?, ?, 'pending')")
-                .bind(&start.backfill_id)
-                .bind(day.to_string())
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed)?;
+            sqlx::query(
+                "insert into backfill_days (backfill_id, as_of, status) values ($1, $2, 'pending')
+                 on conflict do nothing",
+            )
+            .bind(&start.backfill_id)
+            .bind(day.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)
     }
@@ -172,13 +175,13 @@ impl State {
         };
         let day: Option<String> = sqlx::query_scalar(days_as_seen!(
             "select as_of from seen
-             where backfill_id = ?2 and seen_status = 'pending' and (?4 is null or as_of >= ?4)
-             order by case when ?3 then as_of end desc, as_of
+             where backfill_id = $2 and seen_status = 'pending' and ($4 is null or as_of >= $4)
+             order by case when $3 = 1 then as_of end desc, as_of
              limit 1"
         ))
         .bind(micros(now))
         .bind(backfill_id)
-        .bind(is_latest)
+        .bind(i64::from(is_latest))
         .bind(from.map(|day| day.to_string()))
         .fetch_optional(&mut *transaction)
         .await
@@ -186,9 +189,9 @@ impl State {
         let Some(day) = day else { return Ok(None) };
         let row = sqlx::query(
             "update backfill_days
-             set status = 'running', attempts = attempts + 1, started_at = ?, finished_at = null, message = null,
-                 lease_name = ?, lease_token = ?
-             where backfill_id = ? and as_of = ?
+             set status = 'running', attempts = attempts + 1, started_at = $1, finished_at = null, message = null,
+                 lease_name = $2, lease_token = $3
+             where backfill_id = $4 and as_of = $5
              returning *, status as seen_status",
         )
         .bind(micros(now))
@@ -199,7 +202,7 @@ impl State {
         .fetch_one(&mut *transaction)
         .await
         .map_err(failed)?;
-        let claimed = day_of(&Record { row: &row, path: &self.path })?;
+        let claimed = day_of(&self.record(&row))?;
         transaction.commit().await.map_err(failed)?;
         Ok(Some(claimed))
     }
@@ -226,14 +229,14 @@ impl State {
         let changed = sqlx::query(
             "update backfill_days
              set status = case
-                     when ?1 = 'pending' and exists (
+                     when $1 = 'pending' and exists (
                          select 1 from backfills as b
                          where b.backfill_id = backfill_days.backfill_id and b.cancelled_at is not null
                      ) then 'cancelled'
-                     else ?1
+                     else $1
                  end,
-                 run_id = ?2, message = ?3, finished_at = ?4
-             where backfill_id = ?5 and as_of = ?6 and status = 'running' and lease_name = ?7 and lease_token = ?8",
+                 run_id = $2, message = $3, finished_at = $4
+             where backfill_id = $5 and as_of = $6 and status = 'running' and lease_name = $7 and lease_token = $8",
         )
         .bind(status.as_str())
         .bind(run_id)
@@ -259,12 +262,12 @@ impl State {
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
         let cancelled = sqlx::query(
-            "update backfill_days set status = 'cancelled', finished_at = ?1
-             where backfill_id = ?2 and (
+            "update backfill_days set status = 'cancelled', finished_at = $1
+             where backfill_id = $2 and (
                  status = 'pending' or status = 'running' and not exists (
                      select 1 from leases as l
                      where l.name = backfill_days.lease_name and l.token = backfill_days.lease_token
-                         and l.released_at is null and l.expires_at > ?1
+                         and l.released_at is null and l.expires_at > $1
                  )
              )",
         )
@@ -274,7 +277,7 @@ impl State {
         .await
         .map_err(failed)?
         .rows_affected();
-        sqlx::query("update backfills set cancelled_at = ? where backfill_id = ?")
+        sqlx::query("update backfills set cancelled_at = $1 where backfill_id = $2")
             .bind(micros(now))
             .bind(backfill_id)
             .execute(&mut *transaction)
@@ -291,11 +294,11 @@ impl State {
         let mut transaction = self.write(DOING).await?;
         sqlx::query(
             "update backfill_days set status = 'pending'
-             where backfill_id = ?2 and (
+             where backfill_id = $2 and (
                  status in ('failed', 'cancelled') or status = 'running' and not exists (
                      select 1 from leases as l
                      where l.name = backfill_days.lease_name and l.token = backfill_days.lease_token
-                         and l.released_at is null and l.expires_at > ?1
+                         and l.released_at is null and l.expires_at > $1
                  )
              )",
         )
@@ -304,13 +307,13 @@ impl State {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-        sqlx::query("update backfills set cancelled_at = null where backfill_id = ?")
+        sqlx::query("update backfills set cancelled_at = null where backfill_id = $1")
             .bind(backfill_id)
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
         let waiting: i64 =
-            sqlx::query_scalar("select count(*) from backfill_days where backfill_id = ? and status = 'pending'")
+            sqlx::query_scalar("select count(*) from backfill_days where backfill_id = $1 and status = 'pending'")
                 .bind(backfill_id)
                 .fetch_one(&mut *transaction)
                 .await
@@ -322,19 +325,23 @@ impl State {
     /// Lists backfills, the newest first.
     pub async fn list_backfills(&self, now: DateTime<Utc>) -> Result<Vec<Backfill>, StateError> {
         let rows = sqlx::query(days_as_seen!(
-            "select b.*,
-                 sum(s.seen_status = 'pending') as pending, sum(s.seen_status = 'running') as running,
-                 sum(s.seen_status = 'done') as done, sum(s.seen_status = 'failed') as failed,
-                 sum(s.seen_status = 'cancelled') as cancelled
-             from backfills as b join seen as s on s.backfill_id = b.backfill_id
-             group by b.backfill_id
+            "select b.*, s.pending, s.running, s.done, s.failed, s.cancelled
+             from backfills as b join (
+                 select backfill_id,
+                     count(case when seen_status = 'pending' then 1 end) as pending,
+                     count(case when seen_status = 'running' then 1 end) as running,
+                     count(case when seen_status = 'done' then 1 end) as done,
+                     count(case when seen_status = 'failed' then 1 end) as failed,
+                     count(case when seen_status = 'cancelled' then 1 end) as cancelled
+                 from seen group by backfill_id
+             ) as s on s.backfill_id = b.backfill_id
              order by b.created_at desc, b.backfill_id desc"
         ))
         .bind(micros(now))
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed("listing backfills", error))?;
-        rows.iter().map(|row| backfill_of(&Record { row, path: &self.path })).collect()
+        rows.iter().map(|row| backfill_of(&self.record(row))).collect()
     }
 
     /// Finds the one backfill whose id begins with `prefix`, with its days in order.
@@ -360,14 +367,14 @@ impl State {
         now: DateTime<Utc>,
     ) -> Result<Vec<BackfillDay>, StateError> {
         let rows = sqlx::query(days_as_seen!(
-            "select * from seen where ?2 is null or backfill_id = ?2 order by backfill_id, as_of"
+            "select * from seen where $2 is null or backfill_id = $2 order by backfill_id, as_of"
         ))
         .bind(micros(now))
         .bind(backfill_id)
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed("reading a backfill", error))?;
-        rows.iter().map(|row| day_of(&Record { row, path: &self.path })).collect()
+        rows.iter().map(|row| day_of(&self.record(row))).collect()
     }
 }
 

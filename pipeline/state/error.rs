@@ -1,7 +1,8 @@
 //! What can go wrong with the state file, and what to do about it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::Place;
 use super::text::list;
 
 /// A state file that cannot be used, or a record that is not what the caller takes it for.
@@ -9,22 +10,22 @@ use super::text::list;
 pub enum StateError {
     #[error("the folder {} of the state file cannot be created", .folder.display())]
     CreateFolder { folder: PathBuf, source: std::io::Error },
-    #[error("the state file {} cannot be opened", .path.display())]
-    CannotOpen { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("the state file {} is locked by another process", .path.display())]
-    Locked { path: PathBuf },
-    #[error("the state file {} is read-only", .path.display())]
-    ReadOnly { path: PathBuf },
-    #[error("the disk with the state file {} is full", .path.display())]
-    DiskFull { path: PathBuf },
-    #[error("the state file {} is damaged: {detail}", .path.display())]
-    Corrupt { path: PathBuf, detail: String },
-    #[error("{} is a database of another program", .path.display())]
-    NotAStateFile { path: PathBuf },
-    #[error("the state file {} has schema version {found}, this program knows {known}", .path.display())]
-    NewerSchema { path: PathBuf, found: i64, known: i64 },
-    #[error("{doing} failed in the state file {}", .path.display())]
-    Query { doing: &'static str, path: PathBuf, source: sqlx::Error },
+    #[error("{place} cannot be opened")]
+    CannotOpen { place: Place, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{place} is locked by another process")]
+    Locked { place: Place },
+    #[error("{place} is read-only")]
+    ReadOnly { place: Place },
+    #[error("the disk with {place} is full")]
+    DiskFull { place: Place },
+    #[error("{place} is damaged: {detail}")]
+    Corrupt { place: Place, detail: String },
+    #[error("{} is a database of another program", .place.name())]
+    NotAStateFile { place: Place },
+    #[error("{place} has schema version {found}, this program knows {known}")]
+    NewerSchema { place: Place, found: i64, known: i64 },
+    #[error("{doing} failed in {place}")]
+    Query { doing: &'static str, place: Place, source: sqlx::Error },
     #[error("the state's tables cannot be shown as Arrow data")]
     Arrow(#[source] arrow::error::ArrowError),
     #[error("the lease `{name}` (token {token}) was lost to another owner")]
@@ -75,15 +76,15 @@ impl StateError {
                  and keep the file off network drives"
                     .to_owned(),
             ),
-            StateError::ReadOnly { path } => Some(format!(
+            StateError::ReadOnly { place } => Some(format!(
                 "make {} and its folder writable for this user, or set `state` to another place",
-                path.display()
+                place.name()
             )),
             StateError::DiskFull { .. } => Some("free some space and run the command again".to_owned()),
-            StateError::Corrupt { path, .. } => Some(format!(
+            StateError::Corrupt { place, .. } => Some(format!(
                 "move {} and the -wal and -shm files beside it away, or restore a copy: a new file starts an empty \
                  history, and no landed or published table is lost",
-                path.display()
+                place.name()
             )),
             StateError::NotAStateFile { .. } => Some("set `state` to a file of its own".to_owned()),
             StateError::NewerSchema { .. } => Some("use the newer `lifecycle` that wrote the file".to_owned()),
@@ -106,35 +107,8 @@ impl StateError {
         }
     }
 
-    /// Sorts a database error by what the user can do about it.
-    pub(super) fn from_database(doing: &'static str, path: &Path, error: sqlx::Error) -> Self {
-        const BUSY: i32 = 5;
-        const LOCKED: i32 = 6;
-        const READ_ONLY: i32 = 8;
-        const CORRUPT: i32 = 11;
-        const FULL: i32 = 13;
-        const CANNOT_OPEN: i32 = 14;
-        const NOT_A_DATABASE: i32 = 26;
-
-        let path = path.to_owned();
-        if matches!(error, sqlx::Error::PoolTimedOut) {
-            return StateError::Locked { path };
-        }
-        // The low byte of an extended result code is the primary one.
-        let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
-        let detail = || error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
-        match code.map(|code| code & 0xff) {
-            Some(BUSY | LOCKED) => StateError::Locked { path },
-            Some(READ_ONLY) => StateError::ReadOnly { path },
-            Some(CORRUPT | NOT_A_DATABASE) => StateError::Corrupt { path, detail: detail() },
-            Some(FULL) => StateError::DiskFull { path },
-            Some(CANNOT_OPEN) => StateError::CannotOpen { path, source: Box::new(error) },
-            _ => StateError::Query { doing, path, source: error },
-        }
-    }
-
     /// A stored value that this program does not know.
-    pub(super) fn unreadable(path: &Path, what: &str, value: impl std::fmt::Display) -> Self {
-        StateError::Corrupt { path: path.to_owned(), detail: format!("{what} holds `{value}`") }
+    pub(super) fn unreadable(place: &Place, what: &str, value: impl std::fmt::Display) -> Self {
+        StateError::Corrupt { place: place.clone(), detail: format!("{what} holds `{value}`") }
     }
 }

@@ -2,16 +2,15 @@
 //!
 //! A lease ends when it is released, when its time is over, or when its owner dies. Death on the same machine is
 //! known at once: an owner keeps a lock on a file beside the state file, which the system gives up with the process.
-//! Where locking fails, the time alone decides.
+//! Where locking fails, and in a database that several
+//! machines share, the time alone decides.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::rows::Record;
 use super::text::{later, micros, signed};
 use super::{State, StateError};
 
@@ -46,18 +45,18 @@ impl State {
     ) -> Result<LeaseOutcome, StateError> {
         const DOING: &str = "acquiring a lease";
         let failed = |error| self.failed(DOING, error);
-        let guard = self.lock_guard(name);
+        let guard = self.engine.lock_guard(name);
         let mut transaction = self.write(DOING).await?;
-        let row = sqlx::query("select * from leases where name = ?")
+        let row = sqlx::query("select * from leases where name = $1")
             .bind(name)
             .fetch_optional(&mut *transaction)
             .await
             .map_err(failed)?;
         let mut last_token = 0;
         if let Some(row) = row {
-            let record = Record { row: &row, path: &self.path };
+            let record = self.record(&row);
             let expires_at = record.instant("expires_at")?;
-            let is_abandoned = guard.is_some() && record.value::<bool>("is_guarded")?;
+            let is_abandoned = guard.is_some() && record.flag("is_guarded")?;
             if record.optional_instant("released_at")?.is_none() && expires_at > now && !is_abandoned {
                 let since = record.instant("acquired_at")?;
                 return Ok(LeaseOutcome::Held { owner: record.text("owner")?, since, expires_at });
@@ -72,15 +71,18 @@ impl State {
             expires_at: later(now, time_to_live),
         };
         sqlx::query(
-            "insert or replace into leases (name, owner, token, acquired_at, expires_at, is_guarded)
-             values (?, ?, ?, ?, ?, ?)",
+            "insert into leases (name, owner, token, acquired_at, expires_at, is_guarded)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (name) do update set owner = excluded.owner, token = excluded.token,
+                 acquired_at = excluded.acquired_at, expires_at = excluded.expires_at, released_at = null,
+                 is_guarded = excluded.is_guarded",
         )
         .bind(&lease.name)
         .bind(&lease.owner)
         .bind(signed(lease.token))
         .bind(micros(lease.acquired_at))
         .bind(micros(lease.expires_at))
-        .bind(guard.is_some())
+        .bind(i64::from(guard.is_some()))
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
@@ -101,7 +103,7 @@ impl State {
     ) -> Result<Lease, StateError> {
         let expires_at = later(now, time_to_live);
         let changed =
-            sqlx::query("update leases set expires_at = ? where name = ? and token = ? and released_at is null")
+            sqlx::query("update leases set expires_at = $1 where name = $2 and token = $3 and released_at is null")
                 .bind(micros(expires_at))
                 .bind(&lease.name)
                 .bind(signed(lease.token))
@@ -117,7 +119,7 @@ impl State {
 
     /// Gives the lease back; one that was lost already is left to its new owner.
     pub async fn release_lease(&self, lease: &Lease, now: DateTime<Utc>) -> Result<(), StateError> {
-        sqlx::query("update leases set released_at = ? where name = ? and token = ? and released_at is null")
+        sqlx::query("update leases set released_at = $1 where name = $2 and token = $3 and released_at is null")
             .bind(micros(now))
             .bind(&lease.name)
             .bind(signed(lease.token))
@@ -136,7 +138,7 @@ impl State {
 
     /// Says who holds a lease, as its record tells: an owner that died counts until its time is over.
     pub async fn lease_owner(&self, name: &str, now: DateTime<Utc>) -> Result<Option<String>, StateError> {
-        sqlx::query_scalar("select owner from leases where name = ? and released_at is null and expires_at > ?")
+        sqlx::query_scalar("select owner from leases where name = $1 and released_at is null and expires_at > $2")
             .bind(name)
             .bind(micros(now))
             .fetch_optional(&self.pool)
@@ -146,45 +148,30 @@ impl State {
 
     pub(super) async fn lease_is_current_on(
         &self,
-        connection: &mut sqlx::SqliteConnection,
+        connection: &mut sqlx::AnyConnection,
         lease: &Lease,
         now: DateTime<Utc>,
     ) -> Result<bool, StateError> {
-        sqlx::query_scalar(
-            "select exists (select 1 from leases
-             where name = ? and token = ? and released_at is null and expires_at > ?)",
+        let found: i64 = sqlx::query_scalar(
+            "select count(*) from leases where name = $1 and token = $2 and released_at is null and expires_at > $3",
         )
         .bind(&lease.name)
         .bind(signed(lease.token))
         .bind(micros(now))
         .fetch_one(connection)
         .await
-        .map_err(|error| self.failed("reading a lease", error))
+        .map_err(|error| self.failed("reading a lease", error))?;
+        Ok(found > 0)
     }
 
     /// Refuses to go on without the lease.
     pub(super) async fn require_lease_on(
         &self,
-        connection: &mut sqlx::SqliteConnection,
+        connection: &mut sqlx::AnyConnection,
         lease: &Lease,
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
         if self.lease_is_current_on(connection, lease, now).await? { Ok(()) } else { Err(lost(lease)) }
-    }
-
-    /// Locks the file that shows that a lease's owner lives; `None` if another owner has it or locking fails.
-    fn lock_guard(&self, name: &str) -> Option<File> {
-        let file = File::create(self.guard_path(name)).ok()?;
-        file.try_lock().ok()?;
-        Some(file)
-    }
-
-    fn guard_path(&self, name: &str) -> PathBuf {
-        let safe: String =
-            name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
-        let mut path = self.path.clone().into_os_string();
-        path.push(format!("-{safe}.lock"));
-        PathBuf::from(path)
     }
 
     fn keep_guard(&self, lease: &Lease, guard: Option<File>) {

@@ -12,28 +12,39 @@
 //! A backfill's day: `pending` -> `running` -> `done` | `failed`; `pending` -> `cancelled`. A day that was running when
 //! its process died is claimed again; resuming makes failed and cancelled days pending again.
 
+mod attempts;
 mod backfills;
+mod claims;
+mod engine;
 mod error;
 mod leases;
 mod open;
 mod ops;
+mod place;
 mod records;
 mod rows;
 mod runs;
+mod schedule_records;
+mod schedules;
 mod text;
+mod transient;
 
+pub use attempts::AttemptRecord;
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};
 pub use ops::OpsTable;
+pub use place::Place;
 pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
 };
+pub use schedule_records::{
+    Claim, Decision, NotRunReason, Pause, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, Verdict,
+};
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,19 +54,14 @@ pub const DEFAULT_LEASE_TIME: Duration = Duration::from_secs(60);
 /// The open state file. Clones share it.
 #[derive(Debug, Clone)]
 pub struct State {
-    pool: sqlx::SqlitePool,
-    path: PathBuf,
+    pool: sqlx::AnyPool,
+    engine: Arc<dyn engine::Engine>,
     lease_time: Duration,
     /// Locked files that show that the owner of a lease (name, token) lives.
     guards: Arc<Mutex<BTreeMap<(String, u64), File>>>,
 }
 
 impl State {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// How long a lease lasts that nobody renews.
     pub fn lease_time(&self) -> Duration {
         self.lease_time

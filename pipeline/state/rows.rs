@@ -1,26 +1,24 @@
-//! Reads typed values out of SQLite rows.
-
-use std::path::Path;
+//! Reads typed values out of rows.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite};
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row};
 
-use super::StateError;
+use super::{Place, StateError};
 
-/// A row of the file at `path`, which errors name.
+/// A row of the state at `place`, which errors name.
 pub(super) struct Record<'a> {
-    pub row: &'a SqliteRow,
-    pub path: &'a Path,
+    pub row: &'a AnyRow,
+    pub place: &'a Place,
 }
 
 impl Record<'_> {
     pub fn value<'row, T>(&'row self, column: &str) -> Result<T, StateError>
     where
-        T: sqlx::Decode<'row, Sqlite> + sqlx::Type<Sqlite>,
+        T: sqlx::Decode<'row, Any> + sqlx::Type<Any>,
     {
         self.row.try_get(column).map_err(|error| StateError::Corrupt {
-            path: self.path.to_owned(),
+            place: self.place.clone(),
             detail: format!("column `{column}` cannot be read: {error}"),
         })
     }
@@ -29,21 +27,26 @@ impl Record<'_> {
         self.value(column)
     }
 
+    /// A yes or no, which is stored as 1 or 0.
+    pub fn flag(&self, column: &str) -> Result<bool, StateError> {
+        Ok(self.value::<i64>(column)? != 0)
+    }
+
     pub fn count(&self, column: &str) -> Result<u64, StateError> {
         let value: i64 = self.value(column)?;
-        u64::try_from(value).map_err(|_| StateError::unreadable(self.path, column, value))
+        u64::try_from(value).map_err(|_| StateError::unreadable(self.place, column, value))
     }
 
     pub fn optional_count(&self, column: &str) -> Result<Option<u64>, StateError> {
         let value: Option<i64> = self.value(column)?;
         value
-            .map(|value| u64::try_from(value).map_err(|_| StateError::unreadable(self.path, column, value)))
+            .map(|value| u64::try_from(value).map_err(|_| StateError::unreadable(self.place, column, value)))
             .transpose()
     }
 
     pub fn instant(&self, column: &str) -> Result<DateTime<Utc>, StateError> {
         let value: i64 = self.value(column)?;
-        DateTime::from_timestamp_micros(value).ok_or_else(|| StateError::unreadable(self.path, column, value))
+        DateTime::from_timestamp_micros(value).ok_or_else(|| StateError::unreadable(self.place, column, value))
     }
 
     pub fn optional_instant(&self, column: &str) -> Result<Option<DateTime<Utc>>, StateError> {
@@ -55,7 +58,7 @@ impl Record<'_> {
 
     pub fn day(&self, column: &str) -> Result<NaiveDate, StateError> {
         let value: String = self.value(column)?;
-        value.parse().map_err(|_| StateError::unreadable(self.path, column, value))
+        value.parse().map_err(|_| StateError::unreadable(self.place, column, value))
     }
 
     pub fn optional_day(&self, column: &str) -> Result<Option<NaiveDate>, StateError> {
@@ -68,6 +71,6 @@ impl Record<'_> {
     /// Reads an enum from its stored text.
     pub fn named<T>(&self, column: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, StateError> {
         let value: String = self.value(column)?;
-        read(&value).ok_or_else(|| StateError::unreadable(self.path, column, value))
+        read(&value).ok_or_else(|| StateError::unreadable(self.place, column, value))
     }
 }

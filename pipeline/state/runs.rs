@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::AnyConnection;
 
+use super::engine::Write;
 use super::error::RecordKind;
 use super::rows::Record;
 use super::text::{micros, signed};
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::config::Severity;
 
-/// Runs with the status that is true now (`?1`) and the totals of what they recorded.
+/// Runs with the status that is true now (`$1`) and the totals of what they recorded.
 macro_rules! runs_as_seen {
     ($rest:literal) => {
         concat!(
@@ -24,12 +25,12 @@ macro_rules! runs_as_seen {
                         when r.status = 'running' and not exists (
                             select 1 from leases as l
                             where l.name = r.lease_name and l.token = r.lease_token
-                                and l.released_at is null and l.expires_at > ?1
+                                and l.released_at is null and l.expires_at > $1
                         ) then 'interrupted'
                         else r.status
                     end as seen_status,
-                    (select coalesce(sum(landed), 0) from run_sources as s where s.run_id = r.run_id) as rows_landed,
-                    (select coalesce(sum(rejected), 0) from run_sources as s where s.run_id = r.run_id) as rows_rejected,
+                    (select cast(coalesce(sum(landed), 0) as bigint) from run_sources as s where s.run_id = r.run_id) as rows_landed,
+                    (select cast(coalesce(sum(rejected), 0) as bigint) from run_sources as s where s.run_id = r.run_id) as rows_rejected,
                     (select count(*) from run_tables as t where t.run_id = r.run_id and t.action = 'built') as tables_built,
                     (select count(*) from run_tables as t where t.run_id = r.run_id and t.action = 'failed') as tables_failed,
                     (select count(*) from run_checks as c where c.run_id = r.run_id) as checks,
@@ -55,14 +56,14 @@ impl State {
             "update runs
              set status = 'interrupted', message = coalesce(message, 'its process ended without finishing it'),
                  finished_at = coalesce(
-                     (select min(l.expires_at, ?2) from leases as l
+                     (select case when l.expires_at < $2 then l.expires_at else $2 end from leases as l
                       where l.name = runs.lease_name and l.token = runs.lease_token),
-                     ?2
+                     $2
                  )
-             where job = ?1 and status = 'running' and not exists (
+             where job = $1 and status = 'running' and not exists (
                  select 1 from leases as l
                  where l.name = runs.lease_name and l.token = runs.lease_token
-                     and l.released_at is null and l.expires_at > ?2
+                     and l.released_at is null and l.expires_at > $2
              )",
         )
         .bind(&start.job)
@@ -73,7 +74,7 @@ impl State {
         sqlx::query(
             "insert into runs (run_id, job, as_of, started_by, environment, status, started_at, lease_name, lease_token,
                  backfill_id)
-             values (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)",
+             values ($1, $2, $3, $4, $5, 'running', $6, $7, $8, $9)",
         )
         .bind(&start.run_id)
         .bind(&start.job)
@@ -100,15 +101,17 @@ impl State {
         const DOING: &str = "recording the end of a run";
         let mut transaction = self.write(DOING).await?;
         self.require_running(&mut transaction, run_id).await?;
-        sqlx::query("update runs set status = ?, finished_at = ?, message = ?, release_number = ? where run_id = ?")
-            .bind(finish.outcome.as_str())
-            .bind(micros(finish.finished_at))
-            .bind(&finish.message)
-            .bind(finish.release.map(signed))
-            .bind(run_id)
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| self.failed(DOING, error))?;
+        sqlx::query(
+            "update runs set status = $1, finished_at = $2, message = $3, release_number = $4 where run_id = $5",
+        )
+        .bind(finish.outcome.as_str())
+        .bind(micros(finish.finished_at))
+        .bind(&finish.message)
+        .bind(finish.release.map(signed))
+        .bind(run_id)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(DOING, error))?;
         transaction.commit().await.map_err(|error| self.failed(DOING, error))
     }
 
@@ -118,9 +121,13 @@ impl State {
         let mut transaction = self.start_recording(DOING, run_id).await?;
         for table in tables {
             sqlx::query(
-                "insert or replace into run_tables
+                "insert into run_tables
                      (run_id, position, table_name, action, reason, row_count, bytes, seconds, version)
-                 values (?1, (select count(*) from run_tables where run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 values ($1, (select count(*) from run_tables where run_id = $1), $2, $3, $4, $5, $6, $7, $8)
+                 on conflict (run_id, table_name) do update set
+                     action = excluded.action, reason = excluded.reason,
+                     row_count = excluded.row_count, bytes = excluded.bytes,
+                     seconds = excluded.seconds, version = excluded.version",
             )
             .bind(run_id)
             .bind(&table.table)
@@ -143,10 +150,16 @@ impl State {
         let mut transaction = self.start_recording(DOING, run_id).await?;
         for source in sources {
             sqlx::query(
-                "insert or replace into run_sources
+                "insert into run_sources
                      (run_id, position, source, objects_new, objects_changed, objects_unchanged, rows_in, landed,
                       rejected, bytes, seconds, version)
-                 values (?1, (select count(*) from run_sources where run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 values ($1, (select count(*) from run_sources where run_id = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                 on conflict (run_id, source) do update set
+                     objects_new = excluded.objects_new, objects_changed = excluded.objects_changed,
+                     objects_unchanged = excluded.objects_unchanged, rows_in = excluded.rows_in,
+                     landed = excluded.landed, rejected = excluded.rejected,
+                     bytes = excluded.bytes, seconds = excluded.seconds,
+                     version = excluded.version",
             )
             .bind(run_id)
             .bind(&source.source)
@@ -172,9 +185,13 @@ impl State {
         let mut transaction = self.start_recording(DOING, run_id).await?;
         for check in checks {
             sqlx::query(
-                "insert or replace into run_checks
+                "insert into run_checks
                      (run_id, position, table_name, check_name, severity, status, bad_rows, sample, seconds)
-                 values (?1, (select count(*) from run_checks where run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 values ($1, (select count(*) from run_checks where run_id = $1), $2, $3, $4, $5, $6, $7, $8)
+                 on conflict (run_id, table_name, check_name) do update set
+                     severity = excluded.severity, status = excluded.status,
+                     bad_rows = excluded.bad_rows, sample = excluded.sample,
+                     seconds = excluded.seconds",
             )
             .bind(run_id)
             .bind(&check.table)
@@ -194,21 +211,21 @@ impl State {
     /// Lists runs, the newest first.
     pub async fn list_runs(&self, filter: &RunFilter, now: DateTime<Utc>) -> Result<Vec<RunSummary>, StateError> {
         let rows = sqlx::query(runs_as_seen!(
-            "where (?2 is null or job = ?2) and (?3 is null or seen_status = ?3) and (?4 is null or as_of = ?4)
-                 and (?5 is null or backfill_id = ?5)
+            "where ($2 is null or job = $2) and ($3 is null or seen_status = $3) and ($4 is null or as_of = $4)
+                 and ($5 is null or backfill_id = $5)
              order by started_at desc, run_id desc
-             limit ?6"
+             limit $6"
         ))
         .bind(micros(now))
         .bind(&filter.job)
         .bind(filter.status.map(RunStatus::as_str))
         .bind(filter.as_of.map(|day| day.to_string()))
         .bind(&filter.backfill_id)
-        .bind(filter.limit.map_or(-1, i64::from))
+        .bind(filter.limit.map_or(i64::MAX, i64::from))
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed("listing runs", error))?;
-        rows.iter().map(|row| summary(&Record { row, path: &self.path })).collect()
+        rows.iter().map(|row| summary(&self.record(row))).collect()
     }
 
     /// The newest run of each job, by job.
@@ -224,7 +241,7 @@ impl State {
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed("listing runs", error))?;
-        rows.iter().map(|row| summary(&Record { row, path: &self.path })).collect()
+        rows.iter().map(|row| summary(&self.record(row))).collect()
     }
 
     /// The newest status of every day in `[from, to]` for which the job ran.
@@ -235,7 +252,7 @@ impl State {
         to: NaiveDate,
         now: DateTime<Utc>,
     ) -> Result<BTreeMap<NaiveDate, RunStatus>, StateError> {
-        let rows = sqlx::query(runs_as_seen!("where job = ?2 and as_of between ?3 and ?4 order by started_at, run_id"))
+        let rows = sqlx::query(runs_as_seen!("where job = $2 and as_of between $3 and $4 order by started_at, run_id"))
             .bind(micros(now))
             .bind(job)
             .bind(from.to_string())
@@ -245,7 +262,7 @@ impl State {
             .map_err(|error| self.failed("listing runs", error))?;
         rows.iter()
             .map(|row| {
-                let run = summary(&Record { row, path: &self.path })?;
+                let run = summary(&self.record(row))?;
                 Ok((run.as_of, run.status))
             })
             .collect()
@@ -255,13 +272,13 @@ impl State {
     pub async fn newest_good_day(&self, job: &str) -> Result<Option<NaiveDate>, StateError> {
         let row = sqlx::query(
             "select max(as_of) as newest from runs
-             where job = ? and status in ('succeeded', 'nothing_to_do', 'partly_failed')",
+             where job = $1 and status in ('succeeded', 'nothing_to_do', 'partly_failed')",
         )
         .bind(job)
         .fetch_one(&self.pool)
         .await
         .map_err(|error| self.failed("reading a job's runs", error))?;
-        Record { row: &row, path: &self.path }.optional_day("newest")
+        self.record(&row).optional_day("newest")
     }
 
     /// Finds the one run whose id begins with `prefix`, with everything recorded about it.
@@ -272,14 +289,14 @@ impl State {
             .await
             .map_err(|error| self.failed(DOING, error))?;
         let run_id = find_by_prefix(RecordKind::Run, prefix, &ids)?;
-        let row = sqlx::query(runs_as_seen!("where run_id = ?2"))
+        let row = sqlx::query(runs_as_seen!("where run_id = $2"))
             .bind(micros(now))
             .bind(&run_id)
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(DOING, error))?;
         Ok(RunDetails {
-            run: summary(&Record { row: &row, path: &self.path })?,
+            run: summary(&self.record(&row))?,
             sources: self.sources_of(Some(&run_id)).await?.into_iter().map(|(_, source)| source).collect(),
             tables: self.tables_of(Some(&run_id)).await?.into_iter().map(|(_, table)| table).collect(),
             checks: self.checks_of(Some(&run_id)).await?.into_iter().map(|(_, check)| check).collect(),
@@ -288,14 +305,14 @@ impl State {
 
     /// Source records with their run's id: of one run, or of all.
     pub(super) async fn sources_of(&self, run_id: Option<&str>) -> Result<Vec<(String, SourceRecord)>, StateError> {
-        let rows = sqlx::query("select * from run_sources where ?1 is null or run_id = ?1 order by run_id, position")
+        let rows = sqlx::query("select * from run_sources where $1 is null or run_id = $1 order by run_id, position")
             .bind(run_id)
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed("reading a run's sources", error))?;
         rows.iter()
             .map(|row| {
-                let record = Record { row, path: &self.path };
+                let record = self.record(row);
                 let source = SourceRecord {
                     source: record.text("source")?,
                     objects_new: record.count("objects_new")?,
@@ -315,14 +332,14 @@ impl State {
 
     /// Table records with their run's id: of one run, or of all.
     pub(super) async fn tables_of(&self, run_id: Option<&str>) -> Result<Vec<(String, TableRecord)>, StateError> {
-        let rows = sqlx::query("select * from run_tables where ?1 is null or run_id = ?1 order by run_id, position")
+        let rows = sqlx::query("select * from run_tables where $1 is null or run_id = $1 order by run_id, position")
             .bind(run_id)
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed("reading a run's tables", error))?;
         rows.iter()
             .map(|row| {
-                let record = Record { row, path: &self.path };
+                let record = self.record(row);
                 let table = TableRecord {
                     table: record.text("table_name")?,
                     action: record.named("action", TableAction::from_text)?,
@@ -339,14 +356,14 @@ impl State {
 
     /// Check records with their run's id: of one run, or of all.
     pub(super) async fn checks_of(&self, run_id: Option<&str>) -> Result<Vec<(String, CheckRecord)>, StateError> {
-        let rows = sqlx::query("select * from run_checks where ?1 is null or run_id = ?1 order by run_id, position")
+        let rows = sqlx::query("select * from run_checks where $1 is null or run_id = $1 order by run_id, position")
             .bind(run_id)
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed("reading a run's checks", error))?;
         rows.iter()
             .map(|row| {
-                let record = Record { row, path: &self.path };
+                let record = self.record(row);
                 let check = CheckRecord {
                     table: record.text("table_name")?,
                     check: record.text("check_name")?,
@@ -361,19 +378,15 @@ impl State {
             .collect()
     }
 
-    async fn start_recording(
-        &self,
-        doing: &'static str,
-        run_id: &str,
-    ) -> Result<Transaction<'static, Sqlite>, StateError> {
+    async fn start_recording(&self, doing: &'static str, run_id: &str) -> Result<Write, StateError> {
         let mut transaction = self.write(doing).await?;
         self.require_running(&mut transaction, run_id).await?;
         Ok(transaction)
     }
 
     /// Refuses to write to a run that was taken for dead: its successor may be at work.
-    async fn require_running(&self, connection: &mut SqliteConnection, run_id: &str) -> Result<(), StateError> {
-        let status: Option<String> = sqlx::query_scalar("select status from runs where run_id = ?")
+    async fn require_running(&self, connection: &mut AnyConnection, run_id: &str) -> Result<(), StateError> {
+        let status: Option<String> = sqlx::query_scalar("select status from runs where run_id = $1")
             .bind(run_id)
             .fetch_optional(connection)
             .await

@@ -56,7 +56,7 @@ pub(super) fn later(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// SQLite's integers are signed; no count comes near their limit.
+/// The databases' integers are signed; no count comes near their limit.
 pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -26,6 +26,7 @@ mod matrix;
 mod memory;
 mod models;
 mod projects;
+mod repair;
 mod run;
 mod state;
 mod storage;

@@ -1,11 +1,11 @@
 //! A store that fails: what repeats, what is settled, and that nothing is lost or doubled whatever call fails.
 
-pub(crate) mod dump;
+pub mod dump;
 mod landing;
 mod listing;
 mod retries;
-mod runs;
-pub(crate) mod store;
+pub mod runs;
+pub mod store;
 mod uploads;
 mod writes;
 
