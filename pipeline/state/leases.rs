@@ -45,8 +45,9 @@ impl State {
     ) -> Result<LeaseOutcome, StateError> {
         const DOING: &str = "acquiring a lease";
         let failed = |error| self.failed(DOING, error);
-        let guard = self.engine.lock_guard(name);
         let mut transaction = self.write(DOING).await?;
+        // Not before: whoever only looks would keep the lock from one who takes the lease meanwhile, unguarded.
+        let guard = self.engine.lock_guard(name);
         let row = sqlx::query("select * from leases where name = $1")
             .bind(name)
             .fetch_optional(&mut *transaction)
@@ -119,6 +120,8 @@ impl State {
 
     /// Gives the lease back; one that was lost already is left to its new owner.
     pub async fn release_lease(&self, lease: &Lease, now: DateTime<Utc>) -> Result<(), StateError> {
+        // First, or whoever takes it in between could not guard it.
+        self.drop_guard(lease);
         sqlx::query("update leases set released_at = $1 where name = $2 and token = $3 and released_at is null")
             .bind(micros(now))
             .bind(&lease.name)
@@ -126,7 +129,6 @@ impl State {
             .execute(&self.pool)
             .await
             .map_err(|error| self.failed("releasing a lease", error))?;
-        self.drop_guard(lease);
         Ok(())
     }
 

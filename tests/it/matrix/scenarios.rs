@@ -40,7 +40,7 @@ storage:
   timeout: ${env:MATRIX_TIMEOUT}
 ";
 
-const MEMBERS: &str = "retry: {attempts: 1}
+const MEMBERS: &str = "retry: {attempts: 1, backoff: 10ms}
 sources:
   members:
     location: ${raw}/members/*.ndjson

@@ -31,6 +31,8 @@ pub struct Trial {
     pub disturbance: Disturbance,
     /// The same command is started beside it.
     pub has_twin: bool,
+    /// A run makes a second and a third attempt by itself.
+    pub tries_again: bool,
     /// A backfill is resumed, instead of asked for anew.
     pub resumes: bool,
     /// A reader polls all the while.
@@ -63,7 +65,8 @@ impl Trial {
                 Act::Sleep(_) => "asleep while another works".to_owned(),
             },
         };
-        if self.has_twin { format!("two at once, {kind}") } else { kind }
+        let more = if self.tries_again { ", three attempts" } else { "" };
+        if self.has_twin { format!("two at once, {kind}") } else { format!("{kind}{more}") }
     }
 
     /// Something that it asked for may still be on its way when all seems over.
@@ -134,7 +137,11 @@ impl Stage<'_> {
             _ => None,
         };
         let (front, other) = (self.front(plan), self.front(None));
-        let mut first = start(&self.shop, &front, &self.scenario.command, self.trial.patience(), "first");
+        let mut command = self.scenario.command.clone();
+        if self.trial.tries_again {
+            command.extend(["--attempts", "3"].map(str::to_owned));
+        }
+        let mut first = start(&self.shop, &front, &command, self.trial.patience(), "first");
         let mut twin =
             self.trial.has_twin.then(|| start(&self.shop, &other, &self.scenario.command, CALM, "twin"));
         let is_over = AtomicBool::new(false);
