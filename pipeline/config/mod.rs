@@ -17,6 +17,7 @@ mod problem;
 mod raw;
 mod selectors;
 mod source;
+mod state_location;
 mod text;
 mod validate;
 mod yaml;
@@ -33,6 +34,7 @@ pub use problem::{Problem, Problems};
 pub use raw::json_schemas;
 pub use selectors::{ModelGraph, SelectorError, select_models};
 pub use source::{ColumnContract, Compression, CsvOptions, Delimiter, Format, MaxRejected, Source, UnknownColumns};
+pub use state_location::{PostgresLocation, StateLocation};
 pub use text::Value;
 pub use validate::cron_parser;
 
