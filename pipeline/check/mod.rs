@@ -15,6 +15,7 @@ use datafusion::prelude::DataFrame;
 use futures::{StreamExt, stream};
 
 use crate::config::{Check, CheckKind, Model, Severity, TableName};
+use crate::storage::may_pass;
 use crate::transform::{Counted, Workspace, engine_words, is_out_of_memory};
 
 /// How many bad rows a finding shows.
@@ -42,12 +43,19 @@ pub enum Outcome {
     /// The check's query could not run, in the engine's words.
     Broken {
         message: String,
+        /// Its store failed in a way that may pass.
+        may_pass: bool,
     },
 }
 
 impl Finding {
     pub fn is_passed(&self) -> bool {
         self.outcome == Outcome::Passed
+    }
+
+    /// Whether the check could not run, and may when it is tried again.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.outcome, Outcome::Broken { may_pass: true, .. })
     }
 
     /// Whether this finding stops a release.
@@ -83,7 +91,7 @@ pub async fn check_tables(
                 table: table.to_string(),
                 check: "checks".to_owned(),
                 severity: Severity::Error,
-                outcome: Outcome::Broken { message: "stopped before its end".to_owned() },
+                outcome: Outcome::Broken { message: "stopped before its end".to_owned(), may_pass: false },
                 seconds: 0.0,
             }),
         }
@@ -146,9 +154,8 @@ async fn check_in_one_pass(workspace: &Workspace, model: &Model, checks: &[&Chec
     let conditions: Vec<String> = checks.iter().filter_map(|check| queries::bad_row_condition(&check.kind)).collect();
     let counts = match counts(workspace, &queries::counts(model, &conditions), conditions.len()).await {
         Ok(counts) => counts,
-        Err(message) => {
-            let broken = |check: &&Check| finding(model, check, Outcome::Broken { message: message.clone() }, 0.0);
-            return checks.iter().map(broken).collect();
+        Err(outcome) => {
+            return checks.iter().map(|check| finding(model, check, outcome.clone(), 0.0)).collect();
         }
     };
     let seconds = started.elapsed().as_secs_f64();
@@ -192,7 +199,12 @@ async fn count_bad_rows(workspace: &Workspace, sql: &str, columns: Option<Vec<&s
         tracing::warn!("memory ran out during a check; planning it again with joins that spill");
         outcome = async { try_count(workspace.query_frugally(sql).await?, columns).await }.await;
     }
-    outcome.unwrap_or_else(|error| Outcome::Broken { message: engine_words(&error) })
+    outcome.unwrap_or_else(|error| broken(&error))
+}
+
+/// What is told of a check whose query failed.
+fn broken(error: &DataFusionError) -> Outcome {
+    Outcome::Broken { message: engine_words(error), may_pass: may_pass(error) }
 }
 
 async fn try_count(rows: DataFrame, columns: Option<&[&str]>) -> Result<Outcome, DataFusionError> {
@@ -209,16 +221,17 @@ async fn try_count(rows: DataFrame, columns: Option<&[&str]>) -> Result<Outcome,
     Ok(Outcome::BadRows { count, sample: sample_text(&sample) })
 }
 
-async fn counts(workspace: &Workspace, sql: &str, columns: usize) -> Result<Vec<i64>, String> {
+async fn counts(workspace: &Workspace, sql: &str, columns: usize) -> Result<Vec<i64>, Outcome> {
+    let unlike = |message: &str| Outcome::Broken { message: message.to_owned(), may_pass: false };
     let rows = async { workspace.query(sql).await?.collect().await };
-    let batches = rows.await.map_err(|error| engine_words(&error))?;
-    let batch = batches.iter().find(|batch| batch.num_rows() == 1).ok_or("the counts have no row")?;
+    let batches = rows.await.map_err(|error| broken(&error))?;
+    let batch = batches.iter().find(|batch| batch.num_rows() == 1).ok_or_else(|| unlike("the counts have no row"))?;
     (0..columns)
         .map(|index| {
             let column = batch.columns().get(index).and_then(|column| column.as_any().downcast_ref::<Int64Array>());
             column
                 .map(|column| if column.is_null(0) { 0 } else { column.value(0) })
-                .ok_or_else(|| "a count is no integer".to_owned())
+                .ok_or_else(|| unlike("a count is no integer"))
         })
         .collect()
 }

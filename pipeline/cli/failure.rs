@@ -93,6 +93,11 @@ impl Report {
         report
     }
 
+    /// What and why in one line, without what to do.
+    pub fn line(&self) -> String {
+        [&[self.message.clone()], self.causes.as_slice()].concat().join(": ")
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

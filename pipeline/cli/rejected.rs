@@ -25,7 +25,7 @@ pub async fn execute(arguments: &RejectedArguments, context: &Context) -> Result
     let project = context.load_project()?;
     let surroundings = surroundings(context, &project);
     let warehouse = warehouse(&project, &surroundings.stores);
-    let sources: Vec<&Source> = project.jobs.values().flat_map(|job| &job.sources).collect();
+    let sources: Vec<&Source> = project.sources().collect();
     let batch = match &arguments.source {
         Some(name) => {
             let source = find_source(&sources, name)?;

@@ -24,7 +24,7 @@ pub async fn execute(arguments: &ReplayArguments, context: &Context) -> Result<E
     let surroundings = surroundings(context, &project);
     let source = arguments.source.as_deref();
     if let Some(name) = source {
-        let sources: Vec<&Source> = project.jobs.values().flat_map(|job| &job.sources).collect();
+        let sources: Vec<&Source> = project.sources().collect();
         find_source(&sources, name)?;
     }
     if arguments.dry_run {

@@ -4,17 +4,47 @@ use super::arguments::RunArguments;
 use super::context::Context;
 use super::plan::request;
 use super::surroundings::{finding_text, surroundings, warn_of_cut_objects};
-use super::{ExitCode, Failure, numbers};
-use crate::run::{RunReport, run_job};
+use super::{ExitCode, Failure, Report, numbers};
+use crate::run::{FailedAttempt, RetryListener, RunError, RunReport, WhenBusy, run_with_retries};
 
 /// Runs a job for one day and says what became of it.
 pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<ExitCode, Failure> {
     let project = context.load_project()?;
     let state = context.open_state(&project.environment).await?;
     let request = request(&arguments.selection, context, &project);
-    let report = run_job(&project, &state, &surroundings(context, &project), &request).await?;
+    let listener = Attempts { context, wait: arguments.wait, attempts: arguments.attempts };
+    let report = run_with_retries(&project, &state, &surroundings(context, &project), &request, &listener).await?;
     tell(&report, context);
     Ok(ExitCode::Done)
+}
+
+/// Tells a person about attempts that fail. A job that is taken is not tried again behind a person's back.
+struct Attempts<'a> {
+    context: &'a Context,
+    wait: bool,
+    attempts: Option<u32>,
+}
+
+impl RetryListener for Attempts<'_> {
+    fn tries_again(&self, failed: &FailedAttempt<'_>) {
+        let (attempt, attempts) = (failed.attempt, failed.attempts);
+        let error = Report::from_error(failed.error).line();
+        let pause = numbers::duration(failed.pause.as_secs_f64());
+        let text = format!("attempt {attempt} of {attempts} failed: {error}");
+        self.context.output.warning(&text, Some(&format!("it is tried again in {pause}; Ctrl-C ends it")));
+    }
+
+    fn waits(&self, busy: &RunError) {
+        self.context.output.message(&format!("{busy}; waiting until that has ended"));
+    }
+
+    fn when_busy(&self) -> WhenBusy {
+        if self.wait { WhenBusy::Wait } else { WhenBusy::Tell }
+    }
+
+    fn attempts(&self) -> Option<u32> {
+        self.attempts
+    }
 }
 
 /// Tells a person what a run did.

@@ -24,7 +24,7 @@ mod yaml;
 
 pub use cases::{Case, CaseRow};
 pub use environment::{Environment, Location};
-pub use job::{CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
+pub use job::{Blackout, CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
 pub use load::{check_other_environments, load_cases, load_environment, load_project};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
@@ -36,6 +36,7 @@ pub use selectors::{ModelGraph, SelectorError, select_models};
 pub use source::{ColumnContract, Compression, CsvOptions, Delimiter, Format, MaxRejected, Source, UnknownColumns};
 pub use state_location::{PostgresLocation, StateLocation};
 pub use text::Value;
+pub(crate) use text::parse_duration;
 pub use validate::cron_parser;
 
 use std::collections::BTreeMap;
@@ -53,4 +54,11 @@ pub struct Project {
     pub models: BTreeMap<TableName, Model>,
     /// By name; read as `seeds.<name>`.
     pub seeds: BTreeMap<String, Seed>,
+}
+
+impl Project {
+    /// Every source that some job lands. A source belongs to one job; every model may read what it brings.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.jobs.values().flat_map(|job| &job.sources)
+    }
 }

@@ -3,7 +3,7 @@
 use super::contract::ContractError;
 use super::report::LandingReport;
 use super::template::TemplateError;
-use crate::storage::StorageError;
+use crate::storage::{StorageError, may_pass};
 
 /// Why a landing did nothing: the landed table is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -87,11 +87,7 @@ impl LandError {
         match self {
             Self::ObjectChanged { .. } | Self::Contended { .. } | Self::Stopped => true,
             Self::List { source, .. } => source.is_transient(),
-            Self::Table { source, .. } => source.is_transient(),
-            Self::Read { source, .. } => source
-                .downcast_ref::<object_store::Error>()
-                .is_none_or(|error| matches!(error, object_store::Error::Generic { .. })),
-            _ => false,
+            error => may_pass(error),
         }
     }
 }

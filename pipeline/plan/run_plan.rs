@@ -182,7 +182,7 @@ fn model_step(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint,
 
 fn decide(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint) -> (Action, String) {
     if is_unfed(inputs, model) {
-        return (Action::Empty, "no source of the job feeds it".to_owned());
+        return (Action::Empty, "no source of the project feeds it".to_owned());
     }
     if model.materialized == Materialization::View {
         return (Action::View, "expanded where it is used".to_owned());

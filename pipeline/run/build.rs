@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::config::{Job, Materialization, Model, Project, TableName};
+use crate::config::{Materialization, Model, Project, Source, TableName};
 use crate::land::{contract_schema, landed_files, landed_schema};
 use crate::plan::{Action, Graph, ModelStep, RunPlan};
 use crate::storage::{DataFile, Release, Snapshot, Table, Warehouse};
@@ -15,6 +15,7 @@ use crate::transform::{
     Candidate, LandedTable, TransformError, Workspace, arrow_schema, build_incremental, build_table,
 };
 
+use super::carried::Carried;
 use super::execute::interruptible;
 use super::{RunError, Surroundings};
 
@@ -36,16 +37,18 @@ pub(super) struct Builder<'a> {
     pub workspace: &'a Workspace,
     /// By source.
     pub landed: &'a BTreeMap<String, LandedTable>,
+    /// What an attempt that failed has built.
+    pub carried: Option<&'a Carried>,
 }
 
 /// The landed tables of a job's sources at the versions wanted; a source that has none yet is empty.
 pub(super) async fn landed_tables(
     warehouse: &Warehouse,
-    job: &Job,
+    sources: &[&Source],
     version: impl Fn(&str) -> Option<u64>,
 ) -> Result<BTreeMap<String, LandedTable>, RunError> {
     let mut tables = BTreeMap::new();
-    for source in &job.sources {
+    for source in sources {
         let landed = match version(&source.name) {
             None => {
                 LandedTable { table: None, schema: contract_schema(source), rows: Vec::new(), superseded: Vec::new() }
@@ -154,6 +157,12 @@ impl Builder<'_> {
     /// Does what the plan says with one model, and registers the result under the model's name.
     pub async fn build(&self, step: &ModelStep, plan: &RunPlan) -> Result<BuiltTable, RunError> {
         let started = Instant::now();
+        if let Some(built) = self.carried.and_then(|carried| carried.table(step)) {
+            if let Some(candidate) = &built.candidate {
+                self.register(self.workspace, &step.model, candidate)?;
+            }
+            return Ok(built);
+        }
         let Some(model) = self.project.models.get(&step.model) else {
             return Ok(BuiltTable { step: step.clone(), candidate: None, seconds: 0.0 });
         };

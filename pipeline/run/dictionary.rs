@@ -77,7 +77,7 @@ async fn lineage(project: &Project, graph: &Graph) -> Result<BTreeMap<TableName,
     let mut found = BTreeMap::new();
     for job in project.jobs.values() {
         let workspace = empty_workspace(project, job)?;
-        let declared: BTreeSet<&str> = job.sources.iter().map(|source| source.name.as_str()).collect();
+        let declared: BTreeSet<&str> = project.sources().map(|source| source.name.as_str()).collect();
         for name in graph.order() {
             let Some(model) = project.models.get(name) else { continue };
             let is_readable = graph
@@ -96,7 +96,7 @@ async fn lineage(project: &Project, graph: &Graph) -> Result<BTreeMap<TableName,
 fn empty_workspace(project: &Project, job: &Job) -> Result<Workspace, RunError> {
     let bindings = Bindings::new(chrono::NaiveDate::default(), &job.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &Stores::new(&BTreeMap::new()))?;
-    for source in &job.sources {
+    for source in project.sources() {
         let schema = contract_schema(source);
         let empty = LandedTable { table: None, schema, rows: Vec::new(), superseded: Vec::new() };
         workspace.add_landed(&source.name, &empty, None)?;

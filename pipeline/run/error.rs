@@ -7,7 +7,7 @@ use crate::config::{ParameterError, Problems, SelectorError};
 use crate::land::LandError;
 use crate::publish::PublishError;
 use crate::state::StateError;
-use crate::storage::StorageError;
+use crate::storage::{StorageError, may_pass};
 use crate::transform::TransformError;
 
 /// Why a run did not publish; the published tables are as they were.
@@ -48,6 +48,25 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether the same run may succeed when it is tried again a little later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            error if error.is_about_others() => true,
+            RunError::Land(error) => error.is_transient(),
+            RunError::State(error) => error.is_transient(),
+            RunError::Storage(error) | RunError::Transform(TransformError::Storage(error)) => error.is_transient(),
+            RunError::Transform(error) => may_pass(error),
+            RunError::Publish(error) => may_pass(error),
+            RunError::Checks(findings) => findings.iter().all(Finding::may_pass),
+            _ => false,
+        }
+    }
+
+    /// Whether another process works on the job, has taken it over, or has changed what this one was about to change.
+    pub fn is_about_others(&self) -> bool {
+        matches!(self, RunError::Busy { .. } | RunError::BackfillBusy { .. }) || self.is_overtaken()
+    }
+
     /// Whether somebody else has taken over the job.
     pub(super) fn is_overtaken(&self) -> bool {
         let is_overtaken =
@@ -61,7 +80,7 @@ impl RunError {
 }
 
 /// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -4,22 +4,23 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use crate::check::{Finding, Outcome, check_row_count, check_tables};
+use crate::check::{Finding, check_row_count, check_tables};
 use crate::config::Project;
 use crate::land::LandingReport;
 use crate::plan::{Action, ModelStep, RunPlan};
-use crate::state::{
-    CheckRecord, CheckStatus, Lease, RunFinish, RunOutcome, RunStart, SourceRecord, State, TableAction, TableRecord,
-};
+use crate::state::{Lease, RunStart, SourceRecord, State};
 use crate::storage::{Release, require_conditional_put};
 use crate::transform::{Bindings, Workspace};
 
 use super::build::{Builder, BuiltTable, build_tables, checks_at_once, sweep};
+use super::carried::{Carried, Left};
 use super::landed::Landed;
 use super::landing::land_source;
 use super::lease::HeldLease;
 use super::prepare::{Prepared, check_request, find_job, prepare};
+use super::record::record;
 use super::release::{Publication, export, pin, publish, settle};
+use super::retry::Attempt;
 use super::turns;
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
@@ -61,6 +62,7 @@ pub(super) struct Progressed {
 pub(super) struct RunAtWork {
     pub run_id: String,
     pub started: Instant,
+    pub attempt: Attempt,
     pub done: Progressed,
 }
 
@@ -72,6 +74,7 @@ impl RunAtWork {
         surroundings: &Surroundings,
         request: &RunRequest,
         lease: &Lease,
+        attempt: &mut Attempt,
     ) -> Result<Self, RunError> {
         let run_id = Uuid::now_v7().to_string();
         let start = RunStart {
@@ -85,7 +88,11 @@ impl RunAtWork {
             backfill_id: request.backfill_id.clone(),
         };
         state.start_run(&start).await?;
-        Ok(Self { run_id, started: Instant::now(), done: Progressed::default() })
+        if attempt.number > 1 {
+            state.note_attempt(&run_id, attempt.number, attempt.first_run.as_deref()).await?;
+        }
+        attempt.first_run.get_or_insert_with(|| run_id.clone());
+        Ok(Self { run_id, started: Instant::now(), attempt: attempt.clone(), done: Progressed::default() })
     }
 
     /// Records what was done, and how it ended: the release, none where there was nothing to do, or why it failed.
@@ -95,11 +102,11 @@ impl RunAtWork {
         surroundings: &Surroundings,
         outcome: Result<Option<&Release>, &RunError>,
     ) -> Result<(), RunError> {
-        record(state, surroundings, &self.run_id, &self.done, outcome).await
+        record(state, surroundings, self, outcome).await
     }
 }
 
-/// Runs a job for one day.
+/// Runs a job for one day, once.
 ///
 /// # Errors
 /// The published tables are as they were; what had landed stays landed. The end of the run is recorded either way.
@@ -109,12 +116,27 @@ pub async fn run_job(
     surroundings: &Surroundings,
     request: &RunRequest,
 ) -> Result<RunReport, RunError> {
+    let mut carried = Carried::default();
+    let outcome = run_attempt(project, state, surroundings, request, &mut Attempt::default(), &mut carried).await;
+    carried.sweep().await;
+    outcome
+}
+
+/// Runs a job for one day, going on from what an earlier attempt left; what it leaves itself is carried to the next.
+pub(super) async fn run_attempt(
+    project: &Project,
+    state: &State,
+    surroundings: &Surroundings,
+    request: &RunRequest,
+    attempt: &mut Attempt,
+    carried: &mut Carried,
+) -> Result<RunReport, RunError> {
     let started = Instant::now();
     check_request(project, request)?;
     let lease = turns::take(state, &request.job, surroundings).await?;
-    let outcome = match RunAtWork::start(project, state, surroundings, request, &lease.lease).await {
+    let outcome = match RunAtWork::start(project, state, surroundings, request, &lease.lease, attempt).await {
         Ok(mut run) => {
-            let outcome = work(project, surroundings, request, &lease, &mut run).await;
+            let outcome = work(project, surroundings, request, &lease, &mut run, carried).await;
             let ended = outcome.as_ref().map(|(_, release)| release.as_ref());
             let recorded = run.record(state, surroundings, ended).await;
             outcome.and_then(|worked| recorded.map(|()| worked)).map(|(plan, release)| RunReport {
@@ -143,6 +165,7 @@ async fn work(
     request: &RunRequest,
     lease: &HeldLease,
     run: &mut RunAtWork,
+    carried: &mut Carried,
 ) -> Result<Worked, RunError> {
     settle(&warehouse(project, &surroundings.stores), lease, &run.run_id).await?;
     let prepared = prepare(project, surroundings, request).await?;
@@ -153,7 +176,7 @@ async fn work(
     let sources = prepared.plan.sources.clone();
     let landed = land_and_look(project, surroundings, prepared, lease, run).await?;
     let plan = RunPlan { sources, ..landed.plan(project, request) };
-    let release = build_and_publish(project, surroundings, request, lease, &landed, &plan, run).await?;
+    let release = build_and_publish(project, surroundings, request, lease, (&landed, &plan), run, carried).await?;
     Ok((plan, Some(release)))
 }
 
@@ -194,16 +217,17 @@ pub(super) async fn build_and_publish(
     surroundings: &Surroundings,
     request: &RunRequest,
     lease: &HeldLease,
-    landed: &Landed,
-    plan: &RunPlan,
+    (landed, plan): (&Landed, &RunPlan),
     run: &mut RunAtWork,
+    carried: &mut Carried,
 ) -> Result<Release, RunError> {
     let warehouse = warehouse(project, &surroundings.stores);
     let job = find_job(project, &request.job)?;
     let prepared = &landed.prepared;
     let bindings = Bindings::new(request.as_of, &prepared.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &surroundings.stores)?;
-    let tables = landed.tables(project, surroundings, &request.job).await?;
+    let tables = landed.tables(project, surroundings).await?;
+    carried.begin(prepared.current.as_ref().map(|release| release.number)).await;
     let builder = Builder {
         project,
         graph: &prepared.graph,
@@ -211,6 +235,7 @@ pub(super) async fn build_and_publish(
         current: prepared.current.as_ref(),
         workspace: &workspace,
         landed: &tables,
+        carried: Some(carried),
     };
     let mut built = Vec::new();
     let outcome = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built).await;
@@ -230,17 +255,23 @@ pub(super) async fn build_and_publish(
         Ok(()) => pin(&publication, lease).await,
         Err(error) => Err(error),
     };
-    let pinned = match pinned {
-        Ok(pinned) => pinned,
-        Err(error) => {
-            sweep(&built, |_| false).await;
-            return Err(error);
-        }
+    let published = match pinned {
+        Ok(pinned) => publish(&publication, pinned, lease, surroundings).await.map_err(|error| (error, true)),
+        Err(error) => Err((error, false)),
     };
-    let release = publish(&publication, pinned, lease, surroundings).await?;
-    note_versions(&mut run.done.tables, &release);
-    sweep(&built, |built| built.step.publishes).await;
-    Ok(release)
+    match published {
+        Ok(release) => {
+            note_versions(&mut run.done.tables, &release);
+            carried.forget(&built);
+            sweep(&built, |built| built.step.publishes).await;
+            Ok(release)
+        }
+        Err((error, is_tried)) => {
+            let (graph, findings) = (&prepared.graph, run.done.findings.as_slice());
+            carried.take(built, Left { plan, graph, findings, is_tried }).await;
+            Err(error)
+        }
+    }
 }
 
 /// Notes which versions of its tables a run published.
@@ -296,8 +327,10 @@ async fn build_and_check(
     done.tables.extend(tables.map(table_report));
     outcome?;
     let fresh: Vec<&BuiltTable> = built.iter().filter(|table| table.step.action.is_build()).collect();
+    let known = |table: &BuiltTable| builder.carried?.findings(&table.step.model, plan, &prepared.graph);
+    let known: Vec<Option<Vec<Finding>>> = fresh.iter().map(|table| known(table)).collect();
     let stage = surroundings.progress.start("checking", Some(fresh.len() as u64));
-    let models = fresh.iter().filter_map(|table| {
+    let models = fresh.iter().zip(&known).filter(|(_, known)| known.is_none()).filter_map(|(table, _)| {
         let counted = table.candidate.as_ref().and_then(|candidate| candidate.counted.clone());
         Some((builder.project.models.get(&table.step.model)?.clone(), counted))
     });
@@ -306,8 +339,10 @@ async fn build_and_check(
         stage.advance(1);
     });
     done.findings.extend(interruptible(surroundings, async { Ok(checking.await) }).await?);
-    for table in fresh {
-        if let (Some(model), Some(before)) =
+    for (table, known) in fresh.into_iter().zip(known) {
+        if let Some(known) = known {
+            done.findings.extend(known);
+        } else if let (Some(model), Some(before)) =
             (builder.project.models.get(&table.step.model), rows_before(prepared.current.as_ref(), table))
         {
             let now = table.candidate.as_ref().map_or(0, crate::transform::Candidate::rows);
@@ -352,55 +387,4 @@ pub(super) fn table_report(built: &BuiltTable) -> TableReport {
 
 fn kept_report(step: &ModelStep) -> TableReport {
     TableReport { step: step.clone(), rows: None, bytes: None, seconds: 0.0, version: None, is_replanned: false }
-}
-
-async fn record(
-    state: &State,
-    surroundings: &Surroundings,
-    run_id: &str,
-    done: &Progressed,
-    outcome: Result<Option<&Release>, &RunError>,
-) -> Result<(), RunError> {
-    state.record_sources(run_id, &done.sources).await?;
-    state.record_tables(run_id, &done.tables.iter().map(table_record).collect::<Vec<_>>()).await?;
-    state.record_checks(run_id, &done.findings.iter().map(check_record).collect::<Vec<_>>()).await?;
-    let (run_outcome, message, release) = match outcome {
-        Ok(Some(release)) => (RunOutcome::Succeeded, None, Some(release.number)),
-        Ok(None) => (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None),
-        Err(error @ RunError::Checks(_)) => (RunOutcome::ChecksFailed, Some(error.to_string()), None),
-        Err(error @ RunError::Interrupted) => (RunOutcome::Interrupted, Some(error.to_string()), None),
-        Err(error) => (RunOutcome::Failed, Some(super::error::chain(error)), None),
-    };
-    let finish = RunFinish { outcome: run_outcome, finished_at: (surroundings.clock)(), message, release };
-    state.finish_run(run_id, &finish).await?;
-    Ok(())
-}
-
-fn table_record(table: &TableReport) -> TableRecord {
-    TableRecord {
-        table: table.step.model.to_string(),
-        action: if table.step.action.is_build() { TableAction::Built } else { TableAction::Skipped },
-        reason: table.step.reason.clone(),
-        rows: table.rows,
-        bytes: table.bytes,
-        seconds: table.seconds,
-        version: table.version,
-    }
-}
-
-fn check_record(finding: &Finding) -> CheckRecord {
-    let (status, bad_rows, sample) = match &finding.outcome {
-        Outcome::Passed => (CheckStatus::Passed, 0, None),
-        Outcome::BadRows { count, sample } => (CheckStatus::Failed, *count, Some(sample.clone())),
-        Outcome::Broken { message } => (CheckStatus::Error, 0, Some(message.clone())),
-    };
-    CheckRecord {
-        table: finding.table.clone(),
-        check: finding.check.clone(),
-        severity: finding.severity,
-        status,
-        bad_rows,
-        sample,
-        seconds: finding.seconds,
-    }
 }

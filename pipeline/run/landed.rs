@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Project;
+use crate::config::{Project, Source};
 use crate::land::LandingPlan;
 use crate::plan::{PlanInputs, RunPlan, SourceState, plan_run};
 use crate::transform::LandedTable;
 
 use super::build::landed_tables;
-use super::prepare::{Prepared, find_job, states_after_landing};
+use super::prepare::{Prepared, states_after_landing};
 use super::{RunError, RunRequest, Surroundings, warehouse};
 
 /// A prepared job after its landing: from here on, plans cost nothing, for whatever day.
@@ -57,10 +57,10 @@ impl Landed {
         &self,
         project: &Project,
         surroundings: &Surroundings,
-        job: &str,
     ) -> Result<BTreeMap<String, LandedTable>, RunError> {
         let warehouse = warehouse(project, &surroundings.stores);
         let versions = self.versions();
-        landed_tables(&warehouse, find_job(project, job)?, |source| versions.get(source).copied()).await
+        let known: Vec<&Source> = project.sources().filter(|source| self.states.contains_key(&source.name)).collect();
+        landed_tables(&warehouse, &known, |source| versions.get(source).copied()).await
     }
 }

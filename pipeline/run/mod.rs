@@ -11,6 +11,7 @@
 
 mod backfill;
 mod build;
+mod carried;
 mod cases;
 mod dictionary;
 mod error;
@@ -19,8 +20,10 @@ mod landed;
 mod landing;
 mod lease;
 mod prepare;
+mod record;
 mod release;
 mod replay;
+mod retry;
 mod shared_tables;
 mod turns;
 mod vacuum;
@@ -34,10 +37,13 @@ pub use backfill::{
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;
 pub use error::RunError;
+pub(crate) use error::chain as error_in_one_line;
 pub use execute::{RunReport, TableReport, run_job};
+pub use lease::owner as this_process;
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};
+pub use retry::{FailedAttempt, RetryListener, WhenBusy, backoff, run_with_retries};
 pub use vacuum::{VacuumReport, VacuumRequest, VacuumedFolder, vacuum};
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};

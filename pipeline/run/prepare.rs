@@ -126,7 +126,7 @@ pub async fn prepare(
         let snapshot = source.landing.snapshot.as_ref();
         states.insert(source.source.name.clone(), source_state(source, snapshot, current.as_ref(), true).await?);
     }
-    add_sources_at_rest(&warehouse, job, current.as_ref(), &mut states).await?;
+    add_sources_at_rest(project, &warehouse, &graph, job, &selected, current.as_ref(), &mut states).await?;
     let plan = plan_run(&PlanInputs {
         project,
         graph: &graph,
@@ -157,7 +157,8 @@ pub(super) async fn states_after_landing(
         let state = source_state(source, snapshot.as_ref(), prepared.current.as_ref(), false).await?;
         states.insert(source.source.name.clone(), state);
     }
-    add_sources_at_rest(&warehouse, job, prepared.current.as_ref(), &mut states).await?;
+    let Prepared { graph, selected, current, .. } = prepared;
+    add_sources_at_rest(project, &warehouse, graph, job, selected, current.as_ref(), &mut states).await?;
     Ok(states)
 }
 
@@ -166,14 +167,15 @@ fn needed_sources(graph: &Graph, job: &Job, selected: &[TableName], is_selection
     if !is_selection {
         return job.sources.clone();
     }
-    let read: BTreeSet<String> = graph
-        .with_upstream_and_checks(selected)
-        .iter()
-        .flat_map(|model| graph.upstream(model))
-        .filter(|table| table.schema == "landed")
-        .map(|table| table.table)
-        .collect();
+    let read = read_sources(graph, selected);
     job.sources.iter().filter(|source| read.contains(&source.name)).cloned().collect()
+}
+
+/// The names of the sources that models, and what they need, read.
+fn read_sources(graph: &Graph, selected: &[TableName]) -> BTreeSet<String> {
+    let models = graph.with_upstream_and_checks(selected);
+    let inputs = models.iter().flat_map(|model| graph.upstream(model));
+    inputs.filter(|table| table.schema == "landed").map(|table| table.table).collect()
 }
 
 async fn prepare_source(
@@ -187,14 +189,21 @@ async fn prepare_source(
     Ok(PreparedSource { source, table, landing })
 }
 
-/// Sources of the job that this run does not land: as they are.
+/// Sources that this run does not land, as they are: the job's own, and those that other jobs land for its models.
 async fn add_sources_at_rest(
+    project: &Project,
     warehouse: &Warehouse,
+    graph: &Graph,
     job: &Job,
+    selected: &[TableName],
     current: Option<&Release>,
     states: &mut BTreeMap<String, SourceState>,
 ) -> Result<(), RunError> {
-    for source in &job.sources {
+    let read = read_sources(graph, selected);
+    let is_used =
+        |source: &&Source| job.sources.iter().any(|own| own.name == source.name) || read.contains(&source.name);
+    let used: Vec<&Source> = project.sources().filter(is_used).collect();
+    for source in used {
         if !states.contains_key(&source.name) {
             let table = warehouse.table("landed", &source.name)?;
             let snapshot = table.snapshot().await?;

@@ -188,7 +188,7 @@ fn folders(project: &Project, releases: &[OldReleases]) -> BTreeSet<(String, Str
         folders.insert((model.name.schema.clone(), model.name.table.clone()));
         folders.insert((model.name.schema.clone(), format!("{}_history", model.name.table)));
     }
-    for source in project.jobs.values().flat_map(|job| &job.sources) {
+    for source in project.sources() {
         folders.insert(("landed".to_owned(), source.name.clone()));
     }
     for of_job in releases {

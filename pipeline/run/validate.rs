@@ -83,7 +83,7 @@ async fn validate_job(
 ) -> Result<Vec<Problem>, RunError> {
     let bindings = Bindings::new(chrono::NaiveDate::default(), &job.parameters);
     let workspace = Workspace::new(&session_settings(project), bindings, &Stores::new(&Default::default()))?;
-    for source in &job.sources {
+    for source in project.sources() {
         let schema = contract_schema(source);
         let empty = LandedTable { table: None, schema, rows: Vec::new(), superseded: Vec::new() };
         workspace.add_landed(&source.name, &empty, None)?;
@@ -96,7 +96,7 @@ async fn validate_job(
     for model in project.models.values() {
         workspace.add_empty(&model.name, &model.columns)?;
     }
-    let declared: BTreeSet<&str> = job.sources.iter().map(|source| source.name.as_str()).collect();
+    let declared: BTreeSet<&str> = project.sources().map(|source| source.name.as_str()).collect();
     // Missing sources are reported once for the whole project, by `missing_leaves`.
     let is_fed = |name: &TableName| {
         let mut landed = graph.upstream(name).into_iter().filter(|table| table.schema == "landed");
@@ -251,8 +251,7 @@ const TYPING_ERRORS: usize = 2;
 ///
 /// A model none of whose sources the project has is none of its own: the standard models come whole.
 fn missing_leaves(project: &Project, graph: &Graph, mistakes: &mut Mistakes) {
-    let sources: BTreeSet<&str> =
-        project.jobs.values().flat_map(|job| job.sources.iter().map(|source| source.name.as_str())).collect();
+    let sources: BTreeSet<&str> = project.sources().map(|source| source.name.as_str()).collect();
     let is_mistyped =
         |name: &str| sources.iter().any(|source| strsim::damerau_levenshtein(name, source) <= TYPING_ERRORS);
     for (name, model) in &project.models {

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::config::{Materialization, Project, TableName};
+use crate::config::{Materialization, Project, Source, TableName};
 use crate::plan::Graph;
 use crate::storage::{Release, Warehouse};
 use crate::transform::{Bindings, Workspace};
@@ -39,14 +39,15 @@ pub async fn open_release(
     let workspace = Workspace::new(&session_settings(project), bindings, &surroundings.stores)?;
     // Views read landed tables as they were when the release was built.
     let mut versions = release.as_ref().map(|release| release.landed.clone()).unwrap_or_default();
-    for source in &job.sources {
+    let sources: Vec<&Source> = project.sources().collect();
+    for source in &sources {
         if !versions.contains_key(&source.name)
             && let Some(snapshot) = warehouse.table("landed", &source.name)?.snapshot().await?
         {
             versions.insert(source.name.clone(), snapshot.version);
         }
     }
-    let landed = landed_tables(&warehouse, job, |source| versions.get(source).copied()).await?;
+    let landed = landed_tables(&warehouse, &sources, |source| versions.get(source).copied()).await?;
     for (name, landed) in &landed {
         workspace.add_landed(name, landed, None)?;
     }

@@ -14,7 +14,9 @@
 //! A backfill's day: `pending` -> `running` -> `done` | `failed`; `pending` -> `cancelled`. A day that was running when
 //! its process died is claimed again; resuming makes failed and cancelled days pending again.
 
+mod attempts;
 mod backfills;
+mod claims;
 mod engine;
 mod error;
 mod leases;
@@ -25,8 +27,12 @@ mod recording;
 mod records;
 mod rows;
 mod runs;
+mod schedule_records;
+mod schedules;
 mod text;
+mod transient;
 
+pub use attempts::AttemptRecord;
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
 pub use engine::Server;
 pub use error::{RecordKind, StateError};
@@ -36,6 +42,9 @@ pub use place::Place;
 pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
+};
+pub use schedule_records::{
+    Claim, Decision, NotRunReason, Pause, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, Verdict,
 };
 
 use std::collections::BTreeMap;

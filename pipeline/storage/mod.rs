@@ -23,13 +23,13 @@ pub use data_file::DataFile;
 pub use folder::{Folder, StoredFile};
 pub use probe::{ConditionalPut, StoreProbe, probe_store, require_conditional_put};
 pub use reader::BatchStream;
-pub use retry::{RetryPolicy, RetryingStore, StoreFailure, is_transient};
+pub use retry::{RetryPolicy, RetryingStore, StoreFailure, is_transient, may_pass};
 pub use stores::Stores;
 pub use table::{AddedFiles, COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
 pub use warehouse::{Release, ReleasedTable, Warehouse};
 pub use writer::FileWriter;
 
-use retry::{chain, http_status, io_error_kind};
+use retry::{http_status, io_error_kind};
 use url::Url;
 
 /// What can go wrong with a store or a table. Each message names the place.
@@ -121,7 +121,6 @@ impl StorageError {
         }
     }
 
-    /// Whether the same call may succeed when it is made again, later than the store was tried already.
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -138,15 +137,9 @@ impl StorageError {
         }
     }
 
-    /// Whether the same call may succeed when it is made again.
+    /// Whether the same work may succeed when it is begun again.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
-            || chain(self).any(|cause| {
-                cause.downcast_ref().is_some_and(is_transient)
-                    || cause.downcast_ref().is_some_and(|failure| {
-                        matches!(failure, StoreFailure::GaveUp { .. } | StoreFailure::Unclear { .. })
-                    })
-            })
+        may_pass(self)
     }
 }
 

@@ -2,11 +2,16 @@
 
 mod backfill;
 mod rejected;
+mod schedule;
 
 pub use backfill::{
     BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange, BackfillResumeArguments,
 };
 pub use rejected::{RejectedArguments, RejectedCommand, ReplayArguments};
+pub use schedule::{
+    DaemonArguments, LogArguments, Moment, NextArguments, PauseArguments, ResumeArguments, ScheduleArguments,
+    ScheduleCommand, SimulateArguments,
+};
 
 use std::path::PathBuf;
 
@@ -94,6 +99,8 @@ pub enum Command {
     Run(RunArguments),
     /// Run a job for a range of days
     Backfill(BackfillArguments),
+    /// Run jobs when they are due; show, simulate, pause and resume their schedules
+    Schedule(ScheduleArguments),
     /// Show how the jobs stand: last runs, checks, rejected rows, freshness
     Status(StatusArguments),
     /// List runs, or show one
@@ -219,12 +226,23 @@ pub struct PlanArguments {
   lifecycle run nightly
   lifecycle run nightly --as-of 2026-01-31
   lifecycle run nightly -s +marts.churn --var churn_window_days=60
+  lifecycle run nightly --wait --attempts 5
 
 A run may be repeated, and killed at any moment: the published tables stay whole, and the next run goes on from there. \
-An older day than the current release's writes that day's history only.")]
+An older day than the current release's writes that day's history only. Facts that came late are put into the history \
+of the job's `repair_window`.
+
+What may pass (a store or the state's database that fails for a while) is tried again as the job's `retry` says, and \
+what was finished is not done again. Mistakes, checks and rejected rows are told at once.")]
 pub struct RunArguments {
     #[command(flatten)]
     pub selection: RunSelection,
+    /// Wait while another process works on the job, instead of failing at once
+    #[arg(long)]
+    pub wait: bool,
+    /// Tries in all; 1 does not try again [default: the job's `retry.attempts`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub attempts: Option<u32>,
 }
 
 /// `lifecycle status`

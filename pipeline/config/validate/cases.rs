@@ -132,7 +132,7 @@ fn known_table(findings: &mut Findings, key: &str, text: &str, place: Place, pro
     }
     let models = project.models.keys().map(ToString::to_string);
     let seeds = project.seeds.keys().map(|seed| format!("seeds.{seed}"));
-    let sources = project.jobs.values().flat_map(|job| &job.sources).map(|source| format!("landed.{}", source.name));
+    let sources = project.sources().map(|source| format!("landed.{}", source.name));
     let known: Vec<String> = models.chain(seeds).chain(sources).collect();
     let hint = closest(text, known.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
     findings.report(place, format!("`{key}` names `{text}`, expected a model, a seed or a landed source"), hint);
@@ -151,7 +151,7 @@ fn columns(project: &Project, name: &TableName) -> BTreeMap<String, DataType> {
             columns.map(|column| (column.name.clone(), column.data_type)).collect()
         }
         "landed" => {
-            let sources = project.jobs.values().flat_map(|job| &job.sources);
+            let sources = project.sources();
             let source = sources.into_iter().find(|source| source.name == name.table);
             let columns = source.into_iter().flat_map(|source| &source.columns);
             let mut columns: BTreeMap<String, DataType> =

@@ -223,45 +223,37 @@ fn gzip(input: &mut Input, blocks: &mut Blocks<impl FnMut(Vec<u8>) -> bool>) -> 
 }
 
 /// Reads one or more zstd frames.
+///
+/// The decoder says nothing of what it wrote in the call that finds damage. So it gets new bytes only when all that it had
+/// is out, and the last bytes of a block one by one: how much of damaged data is landed may not depend on how it arrives.
 fn zstd(input: &mut Input, blocks: &mut Blocks<impl FnMut(Vec<u8>) -> bool>) -> Result<DataEnd, InputError> {
-    // Where it sees a whole frame at once, the decoder takes a short cut that gives nothing of a damaged one. It must not see
-    // one: how much of damaged data is landed may not depend on how the bytes arrive.
-    const LONGEST_HEADER: usize = 18;
+    // The hint counts, besides the rest of a block, the header of the next one; one byte more is left for the end.
+    const LEFT_FOR_THE_END: usize = 4;
     let mut decoder = zstd::stream::raw::Decoder::new()?;
-    let (mut is_inside, mut of_frame) = (false, 0);
+    let (mut is_inside, mut is_full, mut wanted) = (false, false, 1);
     while let Some(bytes) = input.next()? {
         let mut read = 0;
-        loop {
+        while is_full || read < bytes.len() {
             let space = blocks.space();
             let room = space.len();
             let mut target = OutBuffer::around(space);
-            let shown = if of_frame < LONGEST_HEADER { bytes.len().min(read + 1) } else { bytes.len() };
+            let shown = if is_full { read } else { bytes.len().min(read + wanted) };
             let mut source = InBuffer::around(&bytes[read..shown]);
             let outcome = decoder.run(&mut source, &mut target);
             let (taken, written) = (source.pos(), target.pos());
             read += taken;
-            of_frame = of_frame.saturating_add(taken);
-            let progressed = written > 0 || taken > 0;
             if !blocks.advance(written) {
                 return Ok(DataEnd::Unwanted);
             }
-            match outcome {
-                Err(_) => return Ok(DataEnd::Broken("the zstd data is damaged")),
-                Ok(hint) => {
-                    if progressed {
-                        is_inside = hint != 0;
-                    }
-                    if hint == 0 {
-                        of_frame = 0;
-                    }
-                }
-            }
-            if read == bytes.len() && (written < room || !progressed) {
-                break;
-            }
-            if !progressed {
+            let Ok(hint) = outcome else { return Ok(DataEnd::Broken("the zstd data is damaged")) };
+            if taken == 0 && written == 0 && !is_full {
                 return Ok(DataEnd::Broken("the zstd data is damaged"));
             }
+            if taken > 0 || written > 0 {
+                is_inside = hint != 0;
+            }
+            is_full = written == room;
+            wanted = hint.saturating_sub(LEFT_FOR_THE_END).max(1);
         }
     }
     Ok(if is_inside { DataEnd::Broken("the zstd data ends in the middle") } else { DataEnd::Complete })

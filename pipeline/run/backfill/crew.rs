@@ -22,6 +22,7 @@ use crate::storage::Release;
 use super::super::execute::{RunAtWork, note_versions};
 use super::super::lease::HeldLease;
 use super::super::release::{Publication, pin, publish};
+use super::super::retry::Attempt;
 use super::super::{RunError, RunRequest, Surroundings, turns};
 use super::old_days::{DayWork, OldDays};
 use super::{BackfillListener, BackfillWork, DayReport};
@@ -59,7 +60,8 @@ impl Site {
             return Ok(None);
         };
         let request = self.work.request(claimed.as_of);
-        match RunAtWork::start(project, &self.state, &self.surroundings, &request, &self.job.lease).await {
+        let (lease, attempt) = (&self.job.lease, &mut Attempt::default());
+        match RunAtWork::start(project, &self.state, &self.surroundings, &request, lease, attempt).await {
             Ok(run) => Ok(Some(DayAtWork { claimed, request, run, seconds: 0.0 })),
             Err(error) => {
                 self.end_claim(&claimed, None, DayOutcome::Interrupted, None).await?;

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::config::Project;
 use crate::state::{Backfill, BackfillStart, NextDay, RunOutcome, RunStatus, State, Trigger};
 
+use super::carried::Carried;
 use super::execute::{RunAtWork, build_and_publish, land_and_look, stand_still};
 use super::landed::Landed;
 use super::lease::HeldLease;
@@ -316,5 +317,9 @@ async fn run_current(
         stand_still(project, surroundings, &plan, landed.prepared.current.as_ref(), &mut day.run).await?;
         return Ok(None);
     }
-    build_and_publish(project, surroundings, &day.request, &site.job, landed, &plan, &mut day.run).await.map(Some)
+    let (plan, mut carried) = ((landed, &plan), Carried::default());
+    let built = build_and_publish(project, surroundings, &day.request, &site.job, plan, &mut day.run, &mut carried);
+    let outcome = built.await.map(Some);
+    carried.sweep().await;
+    outcome
 }

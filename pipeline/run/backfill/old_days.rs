@@ -86,7 +86,7 @@ impl OldDays {
             surroundings: surroundings.clone(),
             warehouse: warehouse(project, &surroundings.stores),
             job: find_job(project, job)?.clone(),
-            landed_tables: landed.tables(project, surroundings, job).await?,
+            landed_tables: landed.tables(project, surroundings).await?,
             landed,
             workspace,
             shared: Mutex::new(shared),
@@ -104,6 +104,7 @@ impl OldDays {
             current: self.landed.prepared.current.as_ref(),
             workspace,
             landed: &self.landed_tables,
+            carried: None,
         }
     }
 

@@ -60,7 +60,7 @@ impl<'a> ModelBuilder<'a> {
         match name.schema.as_str() {
             "seeds" => self.project.seeds.get(&name.table).map(|seed| arrow_schema(&seed.columns)),
             "landed" => {
-                let mut sources = self.project.jobs.values().flat_map(|job| &job.sources);
+                let mut sources = self.project.sources();
                 sources.find(|source| source.name == name.table).map(contract_schema)
             }
             _ => None,

@@ -102,7 +102,7 @@ pub async fn run_case(project: &Project, graph: &Graph, case: &Case) -> Result<V
 fn given_tables(project: &Project, case: &Case) -> BTreeMap<TableName, Vec<CaseRow>> {
     let mut given = case.given.clone();
     if given.keys().any(|name| name.schema == "landed") {
-        for source in project.jobs.values().flat_map(|job| &job.sources) {
+        for source in project.sources() {
             given.entry(TableName::new("landed", &source.name)).or_default();
         }
     }
@@ -112,7 +112,7 @@ fn given_tables(project: &Project, case: &Case) -> BTreeMap<TableName, Vec<CaseR
 fn check_words(finding: &Finding) -> String {
     match &finding.outcome {
         Outcome::BadRows { count, sample } => format!("check {}: {count} bad rows: {sample}", finding.check),
-        Outcome::Broken { message } => format!("check {}: {message}", finding.check),
+        Outcome::Broken { message, .. } => format!("check {}: {message}", finding.check),
         Outcome::Passed => format!("check {}: passed", finding.check),
     }
 }

@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 
+use crate::storage::StorageError;
+
 /// What a store's error says when trying again did not help.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreFailure {
@@ -86,6 +88,20 @@ pub fn is_transient(error: &object_store::Error) -> bool {
         // A remote store's answer that cannot be understood may have been cut; a local one's cannot.
         None => !["LocalFileSystem", "InMemory"].contains(store),
     }
+}
+
+/// Whether work that ended so may succeed when it is begun again, minutes later and from another start.
+///
+/// Unlike [`is_transient`] this holds for what was repeated in vain, and for a conflict with another writer.
+pub fn may_pass(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).any(|cause| {
+        cause.downcast_ref().is_some_and(is_transient)
+            || matches!(cause.downcast_ref(), Some(StorageError::Conflict { .. }))
+            || cause.downcast_ref().is_some_and(|failure| {
+                use StoreFailure::{GaveUp, NotTried, Unclear};
+                matches!(failure, GaveUp { .. } | Unclear { .. } | NotTried { .. })
+            })
+    })
 }
 
 fn passes(kind: ErrorKind) -> Option<bool> {

@@ -14,8 +14,8 @@ mod listing;
 mod policy;
 mod upload;
 
-pub use failure::{StoreFailure, is_transient};
-pub(super) use failure::{chain, http_status, io_error_kind};
+pub use failure::{StoreFailure, is_transient, may_pass};
+pub(super) use failure::{http_status, io_error_kind};
 pub use policy::RetryPolicy;
 
 use std::collections::HashSet;

@@ -2,6 +2,6 @@
 
 mod disturbed;
 mod equal;
-mod kiosk;
+pub mod kiosk;
 mod long;
 mod outlook;

@@ -29,6 +29,7 @@ fn all_commands() {
       plan         Show what a run would do, and why
       run          Land, build, check and publish a job for one day
       backfill     Run a job for a range of days
+      schedule     Run jobs when they are due; show, simulate, pause and resume their schedules
       status       Show how the jobs stand: last runs, checks, rejected rows, freshness
       runs         List runs, or show one
       rejected     Look at rows that a source's contract refused
@@ -196,6 +197,8 @@ fn run() {
                                downstream+; may be repeated
           --full-refresh       Build every selected table whole, changed or not
           --var <NAME=VALUE>   Give a parameter another value for this run; may be repeated
+          --wait               Wait while another process works on the job, instead of failing at once
+          --attempts <N>       Tries in all; 1 does not try again [default: the job's `retry.attempts`]
       -h, --help               Print help
 
     Global options: …
@@ -204,9 +207,15 @@ fn run() {
       lifecycle run nightly
       lifecycle run nightly --as-of 2026-01-31
       lifecycle run nightly -s +marts.churn --var churn_window_days=60
+      lifecycle run nightly --wait --attempts 5
 
     A run may be repeated, and killed at any moment: the published tables stay whole, and the next run
-    goes on from there. An older day than the current release's writes that day's history only.
+    goes on from there. An older day than the current release's writes that day's history only. Facts
+    that came late are put into the history of the job's `repair_window`.
+
+    What may pass (a store or the state's database that fails for a while) is tried again as the job's
+    `retry` says, and what was finished is not done again. Mistakes, checks and rejected rows are told
+    at once.
     ");
 }
 

@@ -1,11 +1,11 @@
 //! A store that fails: what repeats, what is settled, and that nothing is lost or doubled whatever call fails.
 
-mod dump;
+pub mod dump;
 mod landing;
 mod listing;
 mod retries;
-mod runs;
-mod store;
+pub mod runs;
+pub mod store;
 mod uploads;
 mod writes;
 

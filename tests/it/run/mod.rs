@@ -7,6 +7,7 @@ mod facts;
 mod failures;
 mod floors;
 mod repeats;
+mod shared_sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,3 @@
+//! Runs that are tried again, facts that come late, and why a table is what it is.
+
+mod retries;
