@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod failure;
 pub mod init;
 pub mod logging;
+pub mod notify;
 pub mod numbers;
 pub mod output;
 pub mod panics;
@@ -23,6 +24,7 @@ pub mod rollback;
 pub mod run;
 pub mod runs;
 pub mod signals;
+pub mod standing;
 pub mod status;
 pub mod suggest;
 pub mod surroundings;
@@ -52,18 +54,31 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(&arguments.global);
-    logging::start(&arguments.global, &output);
+    let traces = match logging::start(&arguments.global, &output) {
+        Ok(traces) => traces,
+        Err(error) => {
+            let hint = "a collector's URL is written `http://127.0.0.1:4318`";
+            output.failure(&Failure::Usage(Report::from_error(&error).hint(hint)));
+            return ExitCode::Usage;
+        }
+    };
     panics::listen();
     let (interrupter, interrupt) = crate::interrupt::channel();
     signals::listen(interrupter, output.clone());
     let context = Context::new(&arguments.global, output.clone(), interrupt);
-    match execute(arguments.command, &context).await {
+    let code = match execute(arguments.command, &context).await {
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
             failure.exit_code()
         }
+    };
+    if let Some(traces) = traces
+        && let Err(error) = traces.finish().await
+    {
+        output.warning(&error.to_string(), None);
     }
+    code
 }
 
 async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failure> {

@@ -16,6 +16,7 @@ mod cases;
 mod dictionary;
 mod error;
 mod execute;
+mod explain;
 mod landed;
 mod landing;
 mod lease;
@@ -29,6 +30,7 @@ mod turns;
 mod vacuum;
 mod validate;
 mod view;
+mod watched;
 
 pub use backfill::{
     BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayOutlook, DayReport, backfill_outlook, choose_days,
@@ -38,6 +40,7 @@ pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch,
 pub use dictionary::data_dictionary;
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
+pub use explain::finding_text;
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};
@@ -56,6 +59,7 @@ use crate::progress::Progress;
 use crate::state::Trigger;
 use crate::storage::{Stores, Warehouse};
 use crate::transform::SessionSettings;
+use crate::watch::Watch;
 
 /// Reads the clock.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -67,6 +71,8 @@ pub struct Surroundings {
     pub clock: Clock,
     pub progress: Arc<dyn Progress>,
     pub interrupt: Interrupt,
+    /// Who hears of the runs.
+    pub watch: Watch,
 }
 
 /// One run that is asked for.

@@ -17,6 +17,7 @@ mod backfills;
 mod engine;
 mod error;
 mod leases;
+mod notices;
 mod open;
 mod ops;
 mod place;
@@ -24,18 +25,23 @@ mod records;
 mod rows;
 mod runs;
 mod text;
+mod totals;
 mod transient;
+mod watching;
 
 pub use attempts::AttemptRecord;
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};
+pub use notices::{DueSend, Notice, NoticeKind, SendStatus};
 pub use ops::OpsTable;
 pub use place::Place;
 pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
 };
+pub use totals::{DayCount, RunCount, RunSeconds, SECONDS_BOUNDS, SourceTotal, Totals};
+pub use watching::{FailingCheck, JobFacts, ProgressRecord, RunTrouble, SourceIntake};
 
 use std::collections::BTreeMap;
 use std::fs::File;
