@@ -16,6 +16,7 @@ use super::standing::{
 use super::text_table::{Cell, TextTable};
 use super::{ExitCode, Failure, Report, numbers};
 use crate::config::{Environment, Job};
+use crate::schedule::outlook;
 use crate::state::{Backfill, DayStatus, RunFilter, State};
 use crate::watch::{Outlook, Standing, standings};
 
@@ -44,7 +45,7 @@ pub async fn execute(arguments: &StatusArguments, context: &Context) -> Result<E
         matches!(backfill.status, DayStatus::Running | DayStatus::Pending)
             && arguments.job.as_ref().is_none_or(|job| *job == backfill.job)
     });
-    let outlook = outlook(&jobs);
+    let outlook = outlook(state.as_ref(), &jobs, environment.timezone, now).await?;
     let view = View { context, environment, state, jobs, outlook, backfills: at_work.collect() };
     if let Some(job) = &arguments.job {
         let names: Vec<&str> = all.iter().map(|standing| standing.job.as_str()).collect();
@@ -60,11 +61,6 @@ pub async fn execute(arguments: &StatusArguments, context: &Context) -> Result<E
         (StatusFormat::Table, _, all) => view.all(all)?,
     }
     if arguments.check { check(&all) } else { Ok(ExitCode::Done) }
-}
-
-/// When the jobs are due.
-fn outlook(_jobs: &BTreeMap<String, Job>) -> Outlook {
-    Outlook::default()
 }
 
 /// Fails where something is wrong with a job.

@@ -75,8 +75,8 @@ async fn renew(state: State, lease: Lease, clock: Clock, lost: watch::Sender<boo
     }
 }
 
-/// Who holds a lease, for a person who waits.
-fn owner() -> String {
+/// Who holds a lease, for a person who waits: this process and its machine.
+pub fn owner() -> String {
     let host = std::env::var("HOSTNAME")
         .ok()
         .or_else(|| std::fs::read_to_string("/etc/hostname").ok())

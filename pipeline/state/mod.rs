@@ -14,6 +14,7 @@
 
 mod attempts;
 mod backfills;
+mod claims;
 mod engine;
 mod error;
 mod leases;
@@ -24,6 +25,8 @@ mod place;
 mod records;
 mod rows;
 mod runs;
+mod schedule_records;
+mod schedules;
 mod text;
 mod totals;
 mod transient;
@@ -39,6 +42,9 @@ pub use place::Place;
 pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
+};
+pub use schedule_records::{
+    Claim, Decision, NotRunReason, Pause, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, Verdict,
 };
 pub use totals::{DayCount, RunCount, RunSeconds, SECONDS_BOUNDS, SourceTotal, Totals};
 pub use watching::{FailingCheck, JobFacts, ProgressRecord, RunTrouble, SourceIntake};

@@ -1,5 +1,7 @@
 //! Sums over all that is recorded, for metrics.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::{DayStatus, RunOutcome, SendStatus, State, StateError, Trigger};
@@ -83,6 +85,22 @@ impl State {
     /// The sums that also change while no run ends.
     pub async fn moving_totals(&self) -> Result<Totals, StateError> {
         Ok(Totals { backfill_days: self.day_counts().await?, sends: self.send_counts().await?, ..Totals::default() })
+    }
+
+    /// How many runs of each job were missed.
+    pub async fn missed_runs(&self) -> Result<BTreeMap<String, u64>, StateError> {
+        let rows = sqlx::query(
+            "select job, cast(sum(instants) as bigint) as missed from scheduled_runs where status = 'missed' group by job",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed("counting missed runs", error))?;
+        rows.iter()
+            .map(|row| {
+                let record = self.record(row);
+                Ok((record.text("job")?, record.count("missed")?))
+            })
+            .collect()
     }
 
     async fn run_counts(&self) -> Result<Vec<RunCount>, StateError> {

@@ -65,6 +65,16 @@ impl Sender {
         }
     }
 
+    pub fn never_began(&self, job: &str, due: DateTime<Utc>, message: &str) -> Message {
+        Message {
+            headline: format!("{job} failed: {message}"),
+            word: "failed".to_owned(),
+            causes: vec![format!("it was due at {}, and could not begin", self.instant(due))],
+            commands: vec![self.command(&format!("schedule log {job}")), self.command("doctor")],
+            ..self.about(job)
+        }
+    }
+
     pub fn missed(&self, job: &str, due: DateTime<Utc>, reason: &str) -> Message {
         Message {
             headline: format!("{job} did not run at {}: {reason}", self.instant(due)),

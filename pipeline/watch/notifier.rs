@@ -16,7 +16,8 @@ use super::send::{Patience, Post, SendError};
 use super::standing::{is_good, standings};
 use crate::config::{Job, Notify, NotifyTarget, Project};
 use crate::state::{
-    DueSend, Notice, NoticeKind, RunFilter, RunOutcome, RunStatus, RunSummary, SendStatus, State, StateError, Trigger,
+    DueSend, NotRunReason, Notice, NoticeKind, RunFilter, RunOutcome, RunStatus, RunSummary, ScheduledStatus,
+    SendStatus, State, StateError, Trigger,
 };
 
 /// Sendings that are under way at once.
@@ -27,6 +28,8 @@ const NEWS: TimeDelta = TimeDelta::days(3);
 const LEAST_GRACE: TimeDelta = TimeDelta::minutes(5);
 /// Runs of a job that are looked at to find the newest that ended.
 const LOOKED_AT: u32 = 20;
+/// Decisions of the schedule that are looked at for missed runs.
+const DECISIONS: u32 = 500;
 
 /// Finds what there is to tell, and tells it.
 #[derive(Debug, Clone)]
@@ -94,6 +97,29 @@ impl Notifier {
         }
     }
 
+    /// Records a run that was due, and failed before anything of it was recorded.
+    pub async fn run_never_began(
+        &self,
+        state: &State,
+        job: &Job,
+        due: DateTime<Utc>,
+        message: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StateError> {
+        if job.notify.is_empty() {
+            return Ok(false);
+        }
+        let notice = Notice {
+            notice_id: format!("failure:{}:{}", job.name, due.format("%Y%m%dT%H%M%SZ")),
+            job: job.name.clone(),
+            kind: NoticeKind::Failure,
+            run_id: None,
+            happened_at: now,
+            message: text_of(&self.sender.never_began(&job.name, due, message)),
+        };
+        state.record_notice(&notice, job.notify.on_failure.len(), now).await
+    }
+
     /// Records a run that was due and did not start in time.
     pub async fn run_missed(
         &self,
@@ -128,8 +154,8 @@ impl Notifier {
         if jobs.values().all(|job| job.notify.is_empty()) {
             return Ok(0);
         }
+        let mut new = self.note_missed(state, jobs, now).await?;
         let facts = state.job_facts(now).await?;
-        let mut new = 0;
         for standing in standings(jobs, self.sender.zone, &facts, now) {
             let Some(job) = jobs.get(&standing.job).filter(|job| !job.notify.is_empty()) else { continue };
             if let (Some(message), Some(day)) = (self.sender.stale(&standing), standing.freshness.newest_day) {
@@ -146,6 +172,32 @@ impl Notifier {
             if !standing.is_running() {
                 new += usize::from(self.catch_up(state, job, now).await?);
             }
+        }
+        Ok(new)
+    }
+
+    /// Records the runs that the schedule has decided to be missed.
+    async fn note_missed(
+        &self,
+        state: &State,
+        jobs: &BTreeMap<String, Job>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, StateError> {
+        if jobs.values().all(|job| job.notify.on_missed.is_empty()) {
+            return Ok(0);
+        }
+        let mut new = 0;
+        for run in state.schedule_log(None, DECISIONS).await? {
+            let is_news = run.status == ScheduledStatus::Missed && now - run.decided_at <= NEWS;
+            let Some(job) = jobs.get(&run.job).filter(|_| is_news) else { continue };
+            let reason = run.reason.map_or("", NotRunReason::words);
+            let reason = match run.instants {
+                0..=1 => reason.to_owned(),
+                several => {
+                    format!("{reason} ({several} runs, the first due {})", run.first_at.format("%Y-%m-%d %H:%M UTC"))
+                }
+            };
+            new += usize::from(self.run_missed(state, job, run.scheduled_at, &reason, now).await?);
         }
         Ok(new)
     }
@@ -202,7 +254,7 @@ impl Notifier {
         }
         let notice = Notice {
             // Named after the failure: however many good runs follow, one of them is the recovery.
-            notice_id: format!("recovery:{}", failure.run_id.as_deref().unwrap_or_default()),
+            notice_id: failure.notice_id.replacen("failure:", "recovery:", 1),
             job: job.name.clone(),
             kind: NoticeKind::Recovery,
             run_id: Some(run.run_id.clone()),
@@ -256,7 +308,7 @@ impl Notifier {
         };
         if let Err(error) = &outcome {
             let (job, kind) = (&notice.job, notice.kind);
-            tracing::warn!(%error, job, %kind, target = name, is_tried_again, "a notice could not be sent");
+            tracing::warn!(%error, job, %kind, to = name, is_tried_again, "a notice could not be sent");
         }
         state.finish_send(&send, status, next_at).await?;
         Ok(Delivery { job: notice.job.clone(), kind: notice.kind, target: name, outcome, is_tried_again })

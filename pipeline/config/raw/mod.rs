@@ -13,7 +13,8 @@ mod schema;
 pub(crate) use cases::{RawCase, RawCases, RawRow};
 pub(crate) use environment::{RawEnvironment, RawOpenLineage, RawParameters, RawSmtp, RawValue};
 pub(crate) use job::{
-    RawColumn, RawCsvOptions, RawFormat, RawJob, RawNotify, RawNotifyTarget, RawRetry, RawSchedule, RawSource,
+    RawBlackout, RawColumn, RawCsvOptions, RawFormat, RawJob, RawNotify, RawNotifyTarget, RawRetry, RawSchedule,
+    RawSource,
 };
 pub(crate) use model::{
     RawCheck, RawColumnCheck, RawColumnCheckArguments, RawColumnCheckKey, RawMaterialization, RawModel, RawModelColumn,

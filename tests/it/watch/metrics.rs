@@ -51,7 +51,7 @@ async fn start(place: &Place, state: &State, time: &Time, outlook: Outlook) -> R
     Running { address, pulse, interrupter, serving }
 }
 
-async fn get(address: &str, path: &str) -> (u16, String, String) {
+pub async fn get(address: &str, path: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -63,7 +63,7 @@ async fn get(address: &str, path: &str) -> (u16, String, String) {
 }
 
 /// Reads the text line by line, and refuses what the format does not allow; samples by name and labels.
-fn samples(text: &str) -> BTreeMap<String, f64> {
+pub fn samples(text: &str) -> BTreeMap<String, f64> {
     let (mut kinds, mut helped, mut samples) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
     let mut lines = text.lines();
     assert_eq!(lines.next_back(), Some("# EOF"));

@@ -1,5 +1,6 @@
 //! Watching: notices, metrics, traces, lineage, progress, and that no secret leaves the process.
 
+mod daemon;
 mod facts;
 mod lineage;
 mod metrics;

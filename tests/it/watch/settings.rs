@@ -66,11 +66,13 @@ fn each_mistake_has_its_place() {
         text,
         "`on_stale` without a `freshness` is never told; say how old the data may become: `freshness: 36h`"
     );
-    let (_, text) = one_problem(&job("freshness: 36\n"));
+    let (_, text) = one_problem(&job("freshness: \"36\"\n"));
     assert_eq!(
         text,
         "`freshness` is `36`, expected a duration such as `30s`, `10m`, `24h` or `7d`; add a unit: `36s` is 36 seconds"
     );
+    let (_, text) = one_problem(&job("freshness: 0h\n"));
+    assert_eq!(text, "`freshness` is `0h`, expected a duration such as `36h`; ");
     let (_, text) = one_problem(&job("notify: {on_fail: []}\n"));
     assert!(text.contains("unknown key `on_fail`") && text.contains("did you mean `on_failure`?"), "{text}");
     // What came from the environment is not shown, also where it is wrong.
