@@ -30,3 +30,4 @@ mod repair;
 mod run;
 mod state;
 mod storage;
+mod watch;
