@@ -31,13 +31,14 @@ mod validate;
 mod view;
 
 pub use backfill::{
-    BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayOutlook, DayReport, backfill_outlook, choose_days,
-    create_backfill, run_backfill,
+    BackfillListener, BackfillOutlook, BackfillProgress, BackfillWork, DayChoice, DayOutlook, DayReport, Pace,
+    backfill_outlook, backfill_progress, choose_days, create_backfill, run_backfill,
 };
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
+pub use lease::host_name;
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};

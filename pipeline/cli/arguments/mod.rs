@@ -4,7 +4,8 @@ mod backfill;
 mod rejected;
 
 pub use backfill::{
-    BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange, BackfillResumeArguments,
+    BackfillArguments, BackfillCommand, BackfillListArguments, BackfillOnly, BackfillOrder, BackfillRange,
+    BackfillResumeArguments, BackfillShowArguments, ResumeOnly, ShowFormat,
 };
 pub use rejected::{RejectedArguments, RejectedCommand, ReplayArguments};
 

@@ -39,6 +39,9 @@ pub(crate) struct RawEnvironment {
     pub parallelism: Option<Placed<u32>>,
     /// How long a job stays taken when the process or machine that runs it no longer answers, such as `60s` (the default). A living process renews it; one that is known to be dead frees it at once.
     pub lease: Option<Text>,
+    /// Limits of backfills.
+    #[serde(default)]
+    pub backfill: RawBackfillLimits,
     /// Folders of models, in order: the first that has a model wins. The default is `[sql]`.
     pub sql: Option<Vec<Text>>,
     /// Values of the standard parameters, and parameters of the project's own: `$name` in a model.
@@ -47,6 +50,14 @@ pub(crate) struct RawEnvironment {
     /// Options of the object stores, such as `aws_region`; secrets as `${env:NAME}`.
     #[serde(default)]
     pub storage: Entries<Placed<super::AnyText>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBackfillLimits {
+    /// How many days may be built at once, by all backfills together; the default is 64.
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel: Option<Placed<u32>>,
 }
 
 /// Parameters by name.

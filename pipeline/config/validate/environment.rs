@@ -69,6 +69,11 @@ pub(crate) fn validate_environment(
             memory_limit: memory_limit.unwrap_or(DEFAULT_MEMORY_LIMIT),
             parallelism: raw.parallelism.as_ref().map_or_else(cores, |count| count.value as usize),
             lease: lease.unwrap_or(DEFAULT_LEASE),
+            backfill_parallel: raw
+                .backfill
+                .parallel
+                .as_ref()
+                .map_or(DEFAULT_BACKFILL_PARALLEL, |count| count.value.into()),
             sql: sql_roots.iter().map(|(_, folder)| folder.clone()).collect(),
             parameters: parameters.clone(),
             storage,
@@ -81,6 +86,7 @@ pub(crate) fn validate_environment(
 const DEFAULT_MEMORY_LIMIT: u64 = 2 << 30;
 const LEAST_MEMORY_LIMIT: u64 = 64 << 20;
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+const DEFAULT_BACKFILL_PARALLEL: u64 = 64;
 const LEAST_LEASE: Duration = Duration::from_secs(1);
 
 fn cores() -> usize {

@@ -1,5 +1,5 @@
 use arrow::util::pretty::pretty_format_batches;
-use lifecycle::state::{BackfillStart, CheckStatus, OpsTable, RunFinish, RunOutcome, State, TableAction};
+use lifecycle::state::{BackfillStart, CheckStatus, DayOrder, OpsTable, RunFinish, RunOutcome, State, TableAction};
 
 use super::runs::{check, source, table};
 use super::{Place, acquire, at, day, run_start};
@@ -20,6 +20,7 @@ async fn filled(place: &Place) -> State {
         environment: "local".to_owned(),
         days: vec![day("2026-01-01"), day("2026-01-02")],
         selection: "missing".to_owned(),
+        order: DayOrder::OldestFirst,
         created_at: at(0),
     };
     state.create_backfill(&backfill).await.unwrap();
@@ -75,11 +76,11 @@ async fn the_rows_are_what_was_recorded() {
     +--------+-------------+-------------+----------+--------+----------+----------------+---------+
     ");
     insta::assert_snapshot!(shown(OpsTable::Backfills).await, @r"
-    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-    | backfill_id | job     | environment | first_day  | last_day   | selection | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled |
-    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-    | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |
-    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
+    +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+    | backfill_id | job     | environment | first_day  | last_day   | selection | day_order    | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled | paused_at | paused_by |
+    +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+    | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | oldest_first | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |           |           |
+    +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
     ");
     insta::assert_snapshot!(shown(OpsTable::BackfillDays).await, @r"
     +-------------+------------+---------+--------+----------+------------+-------------+---------+
