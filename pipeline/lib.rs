@@ -4,6 +4,8 @@
 
 pub mod cli;
 
+pub mod schedule;
+
 pub mod run;
 
 pub mod check;

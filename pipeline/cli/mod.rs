@@ -22,6 +22,7 @@ pub mod replay;
 pub mod rollback;
 pub mod run;
 pub mod runs;
+pub mod schedule;
 pub mod signals;
 pub mod status;
 pub mod suggest;
@@ -55,7 +56,8 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     logging::start(&arguments.global, &output);
     panics::listen();
     let (interrupter, interrupt) = crate::interrupt::channel();
-    signals::listen(interrupter, output.clone());
+    let is_daemon = matches!(&arguments.command, Command::Schedule(schedule) if schedule.command.is_none());
+    signals::listen(interrupter, output.clone(), is_daemon);
     let context = Context::new(&arguments.global, output.clone(), interrupt);
     match execute(arguments.command, &context).await {
         Ok(code) => code,
@@ -86,6 +88,7 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Rollback(arguments) => rollback::execute(&arguments, context).await,
         Command::Vacuum(arguments) => context.interruptible(vacuum::execute(&arguments, context)).await,
         Command::Backfill(arguments) => backfill::execute(&arguments, context).await,
+        Command::Schedule(arguments) => schedule::execute(&arguments, context).await,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Environment {
     pub lease: Duration,
     /// How many days of backfills may be built at once.
     pub backfill_parallel: u64,
+    /// How long a call to a store that fails is made again.
+    pub store_patience: Duration,
     /// SQL roots, absolute, in order: the first that has a model wins.
     pub sql: Vec<PathBuf>,
     /// The standard parameters with this environment's values, and those the project adds.
@@ -59,6 +61,7 @@ impl fmt::Debug for Environment {
             .field("parallelism", &self.parallelism)
             .field("lease", &self.lease)
             .field("backfill_parallel", &self.backfill_parallel)
+            .field("store_patience", &self.store_patience)
             .field("sql", &self.sql)
             .field("parameters", &self.parameters)
             .field("storage", &self.storage.keys().collect::<Vec<_>>())

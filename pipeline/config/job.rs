@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,15 +32,26 @@ pub struct Job {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// As written: five fields, or six with seconds first.
-    pub cron: String,
+    /// As written: five fields, or six with seconds first; `None`: the job runs after others alone.
+    pub cron: Option<String>,
+    /// Jobs whose good run of the same day this one waits for, and answers.
+    pub after: Vec<String>,
     pub timezone: chrono_tz::Tz,
+    /// Days in `timezone` on which nothing starts.
+    pub blackout: Vec<Blackout>,
     pub catch_up: CatchUp,
     pub catch_up_window: Duration,
     pub overlap: Overlap,
     pub jitter: Duration,
     /// A run that would start later than this after its time is recorded as missed; `None`: never.
     pub deadline: Option<Duration>,
+}
+
+/// Days on which nothing starts, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blackout {
+    pub from: NaiveDate,
+    pub to: NaiveDate,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

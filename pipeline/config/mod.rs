@@ -23,7 +23,7 @@ mod yaml;
 
 pub use cases::{Case, CaseRow};
 pub use environment::{Environment, Location};
-pub use job::{CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
+pub use job::{Blackout, CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
 pub use load::{check_other_environments, load_cases, load_environment, load_project};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
@@ -34,6 +34,7 @@ pub use raw::json_schemas;
 pub use selectors::{ModelGraph, SelectorError, select_models};
 pub use source::{ColumnContract, Compression, CsvOptions, Delimiter, Format, MaxRejected, Source, UnknownColumns};
 pub use text::Value;
+pub(crate) use text::parse_duration;
 pub use validate::cron_parser;
 
 use std::collections::BTreeMap;

@@ -75,8 +75,8 @@ async fn renew(state: State, lease: Lease, clock: Clock, lost: watch::Sender<boo
     }
 }
 
-/// Who holds a lease, for a person who waits.
-fn owner() -> String {
+/// Who holds a lease, for a person who waits: this process and its machine.
+pub fn owner() -> String {
     format!("process {} on {}", std::process::id(), host_name())
 }
 

@@ -37,8 +37,9 @@ pub use backfill::{
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;
 pub use error::RunError;
+pub(crate) use error::chain as error_in_one_line;
 pub use execute::{RunReport, TableReport, run_job};
-pub use lease::host_name;
+pub use lease::{host_name, owner as this_process};
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};

@@ -17,6 +17,7 @@ mod attempts;
 mod backfill_control;
 mod backfill_days;
 mod backfills;
+mod claims;
 mod engine;
 mod error;
 mod leases;
@@ -26,6 +27,8 @@ mod place;
 mod records;
 mod rows;
 mod runs;
+mod schedule_records;
+mod schedules;
 mod text;
 mod transient;
 
@@ -40,6 +43,9 @@ pub use place::Place;
 pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
+};
+pub use schedule_records::{
+    Claim, Decision, NotRunReason, Pause, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, Verdict,
 };
 
 use std::collections::BTreeMap;

@@ -11,7 +11,10 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use super::leases::Lease;
 use super::runs::severity_text;
 use super::text::{micros, signed, text_enum};
-use super::{Backfill, BackfillDay, CheckRecord, RunFilter, RunSummary, SourceRecord, State, StateError, TableRecord};
+use super::{
+    Backfill, BackfillDay, CheckRecord, NotRunReason, RunFilter, RunOutcome, RunSummary, ScheduledRun, SourceRecord,
+    State, StateError, TableRecord,
+};
 
 text_enum! {
     /// A table of the schema `ops`.
@@ -23,6 +26,7 @@ text_enum! {
         Backfills = "backfills",
         BackfillDays = "backfill_days",
         Leases = "leases",
+        Schedules = "schedules",
     }
 }
 
@@ -42,7 +46,13 @@ impl OpsTable {
             OpsTable::Backfills => backfills_batch(&[]),
             OpsTable::BackfillDays => days_batch(&[]),
             OpsTable::Leases => leases_batch(&[]),
+            OpsTable::Schedules => schedules_batch(&[]),
         }
+    }
+
+    /// Rows of `ops.schedules`.
+    pub fn schedules_batch(runs: &[ScheduledRun]) -> Result<RecordBatch, StateError> {
+        schedules_batch(runs)
     }
 }
 
@@ -57,6 +67,7 @@ impl State {
             OpsTable::Backfills => backfills_batch(&self.list_backfills(now).await?),
             OpsTable::BackfillDays => days_batch(&self.backfill_days(None, now).await?),
             OpsTable::Leases => leases_batch(&self.leases().await?),
+            OpsTable::Schedules => schedules_batch(&self.schedule_log(None, u32::MAX).await?),
         }
     }
 
@@ -251,6 +262,28 @@ fn days_batch(days: &[BackfillDay]) -> Result<RecordBatch, StateError> {
         .optional_instant("started_at", |day| day.started_at)
         .optional_instant("finished_at", |day| day.finished_at)
         .optional_text("message", |day| day.message.as_deref())
+        .finish()
+}
+
+fn schedules_batch(runs: &[ScheduledRun]) -> Result<RecordBatch, StateError> {
+    Columns::of(runs)
+        .text("job", |run| &run.job)
+        .instant("scheduled_at", |run| run.scheduled_at)
+        .instant("first_at", |run| run.first_at)
+        .count("instants", |run| run.instants)
+        .day("as_of", |run| run.as_of)
+        .text("status", |run| run.status.as_str())
+        .optional_text("reason", |run| run.reason.map(NotRunReason::as_str))
+        .count("made_up", |run| u64::from(run.is_made_up))
+        .instant("decided_at", |run| run.decided_at)
+        .text("decided_by", |run| &run.decided_by)
+        .count("attempts", |run| run.attempts)
+        .optional_text("owner", |run| run.owner.as_deref())
+        .optional_instant("started_at", |run| run.started_at)
+        .optional_instant("finished_at", |run| run.finished_at)
+        .optional_text("run_id", |run| run.run_id.as_deref())
+        .optional_text("outcome", |run| run.outcome.map(RunOutcome::as_str))
+        .optional_text("message", |run| run.message.as_deref())
         .finish()
 }
 

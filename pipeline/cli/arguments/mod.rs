@@ -2,12 +2,17 @@
 
 mod backfill;
 mod rejected;
+mod schedule;
 
 pub use backfill::{
     BackfillArguments, BackfillCommand, BackfillListArguments, BackfillOnly, BackfillOrder, BackfillRange,
     BackfillResumeArguments, BackfillShowArguments, ResumeOnly, ShowFormat,
 };
 pub use rejected::{RejectedArguments, RejectedCommand, ReplayArguments};
+pub use schedule::{
+    DaemonArguments, LogArguments, Moment, NextArguments, PauseArguments, ResumeArguments, ScheduleArguments,
+    ScheduleCommand, SimulateArguments,
+};
 
 use std::path::PathBuf;
 
@@ -95,6 +100,8 @@ pub enum Command {
     Run(RunArguments),
     /// Run a job for a range of days
     Backfill(BackfillArguments),
+    /// Run jobs when they are due; show, simulate, pause and resume their schedules
+    Schedule(ScheduleArguments),
     /// Show how the jobs stand: last runs, checks, rejected rows, freshness
     Status(StatusArguments),
     /// List runs, or show one

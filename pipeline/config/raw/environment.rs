@@ -42,6 +42,8 @@ pub(crate) struct RawEnvironment {
     /// Limits of backfills.
     #[serde(default)]
     pub backfill: RawBackfillLimits,
+    /// How long a call to a store that fails or does not answer is made again before the run gives up, such as `2m` (the default).
+    pub store_patience: Option<Text>,
     /// Folders of models, in order: the first that has a model wins. The default is `[sql]`.
     pub sql: Option<Vec<Text>>,
     /// Values of the standard parameters, and parameters of the project's own: `$name` in a model.

@@ -12,7 +12,7 @@ mod schema;
 
 pub(crate) use cases::{RawCase, RawCases, RawRow};
 pub(crate) use environment::{RawEnvironment, RawParameters, RawValue};
-pub(crate) use job::{RawColumn, RawCsvOptions, RawFormat, RawJob, RawRetry, RawSchedule, RawSource};
+pub(crate) use job::{RawBlackout, RawColumn, RawCsvOptions, RawFormat, RawJob, RawRetry, RawSchedule, RawSource};
 pub(crate) use model::{
     RawCheck, RawColumnCheck, RawColumnCheckArguments, RawColumnCheckKey, RawMaterialization, RawModel, RawModelColumn,
     RawSeed,

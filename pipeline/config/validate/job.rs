@@ -24,6 +24,8 @@ pub(crate) struct CheckedJob {
     pub sources: Vec<Text>,
     /// Its model selectors, with their places.
     pub selectors: Vec<Text>,
+    /// The jobs that it runs after, with their places.
+    pub after: Vec<Text>,
 }
 
 /// Validates a job. `root` is absolute.
@@ -69,7 +71,8 @@ pub(crate) fn validate_job(
         parameters,
     };
     let sources = raw.sources.0.into_iter().map(|(name, _)| name).collect();
-    CheckedJob { job, findings, sources, selectors: raw.models }
+    let after = raw.schedule.map(|schedule| schedule.value.after).unwrap_or_default();
+    CheckedJob { job, findings, sources, selectors: raw.models, after }
 }
 
 fn validate_retry(findings: &mut Findings, raw: &RawRetry) -> Retry {

@@ -29,6 +29,7 @@ fn all_commands() {
       plan         Show what a run would do, and why
       run          Land, build, check and publish a job for one day
       backfill     Run a job for a range of days
+      schedule     Run jobs when they are due; show, simulate, pause and resume their schedules
       status       Show how the jobs stand: last runs, checks, rejected rows, freshness
       runs         List runs, or show one
       rejected     Look at rows that a source's contract refused

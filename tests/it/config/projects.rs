@@ -13,6 +13,7 @@ fn a_minimal_project_has_defaults() {
     let environment = &project.environment;
     assert_eq!(environment.name, "local");
     assert_eq!((environment.memory_limit, environment.lease), (2 << 30, Duration::from_secs(60)));
+    assert_eq!(environment.store_patience, Duration::from_secs(120));
     assert!(environment.parallelism >= 1);
     assert_eq!(environment.backfill_parallel, 64);
     assert_eq!(environment.parameters, Parameters::standard());
@@ -55,7 +56,7 @@ fn every_key_is_read() {
 
     let job = &project.jobs["nightly"];
     let schedule = job.schedule.as_ref().expect("a schedule");
-    assert_eq!((schedule.cron.as_str(), schedule.timezone), ("0 2 * * *", chrono_tz::Europe::London));
+    assert_eq!((schedule.cron.as_deref(), schedule.timezone), (Some("0 2 * * *"), chrono_tz::Europe::London));
     assert_eq!((schedule.catch_up, schedule.overlap), (CatchUp::Last, Overlap::Skip));
     assert_eq!((schedule.jitter, schedule.deadline), (Duration::from_secs(120), Some(Duration::from_secs(10_800))));
     assert_eq!(job.parameters.get("churn_window_days"), Some(&ParameterValue::Integer(90)));
@@ -252,7 +253,7 @@ fn cron_expressions_of_five_and_six_fields_are_read() {
         let project = load(project.path()).expect("a valid project");
         let schedule = project.jobs["nightly"].schedule.as_ref().expect("a schedule");
         assert_eq!(schedule.timezone, chrono_tz::UTC);
-        assert!(cron_parser().parse(&schedule.cron).is_ok(), "{cron}");
+        assert!(cron_parser().parse(schedule.cron.as_ref().expect("a cron")).is_ok(), "{cron}");
     }
 }
 

@@ -41,6 +41,7 @@ pub fn mistakes() -> Vec<Mistake> {
         replace(LOCAL, "backfill: {parallel: 6}", "backfill: {parallell: 6}", (19, 12), "unknown key `parallell`")
             .hint("did you mean `parallel`?"),
         replace(LOCAL, "backfill: {parallel: 6}", "backfill: 6", (19, 11), "`backfill` is `6`, expected a"),
+        replace(LOCAL, "lease: 90s", "store_patience: 10ms", (18, 17), "expected at least `100ms`"),
         replace(LOCAL, "[sql]", "[sql, ../shared/sql]", (9, 12), "`sql` names `../shared/sql`, which is not a folder"),
         replace(LOCAL, "[sql]", "sql", (9, 6), "`sql` is text, expected a list"),
         replace(
