@@ -26,7 +26,7 @@ pub struct ClaimRule {
 
 /// What came of asking for a day.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Claim {
+pub enum DayClaim {
     Day(BackfillDay),
     NoneLeft,
     /// The backfill is paused: no day begins.
@@ -81,13 +81,13 @@ impl State {
         rule: &ClaimRule,
         lease: &Lease,
         now: DateTime<Utc>,
-    ) -> Result<Claim, StateError> {
+    ) -> Result<DayClaim, StateError> {
         const DOING: &str = "claiming a day of a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
         self.require_lease_on(&mut transaction, lease, now).await?;
         if self.pause_on(&mut transaction, backfill_id).await?.is_some() {
-            return Ok(Claim::Paused);
+            return Ok(DayClaim::Paused);
         }
         let (query, from) = match rule.next {
             NextDay::Earliest => (
@@ -121,7 +121,7 @@ impl State {
             .fetch_optional(&mut *transaction)
             .await
             .map_err(failed)?;
-        let Some(day) = day else { return Ok(Claim::NoneLeft) };
+        let Some(day) = day else { return Ok(DayClaim::NoneLeft) };
         let row = sqlx::query(
             "update backfill_days
              set status = 'running', attempts = attempts + 1, started_at = $1, finished_at = null, message = null,
@@ -139,7 +139,7 @@ impl State {
         .map_err(failed)?;
         let claimed = day_of(&self.record(&row))?;
         transaction.commit().await.map_err(failed)?;
-        Ok(Claim::Day(claimed))
+        Ok(DayClaim::Day(claimed))
     }
 
     /// Whether a day is left to begin, now or when those at work have failed to end: some wait, and it is not paused.

@@ -34,7 +34,7 @@ mod transient;
 
 pub use attempts::AttemptRecord;
 pub use backfill_control::{BackfillPause, BackfillShare, BackfillStatus, DayOrder, DaysLeft, PauseOutcome};
-pub use backfill_days::{BackfillOverlap, Claim, ClaimRule, NextDay};
+pub use backfill_days::{BackfillOverlap, ClaimRule, DayClaim, NextDay};
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus};
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};

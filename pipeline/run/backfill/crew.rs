@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::progress::StageProgress;
-use crate::state::{BackfillDay, Claim, ClaimRule, DayOrder, DayOutcome, DayStatus, NextDay, State};
+use crate::state::{BackfillDay, ClaimRule, DayClaim, DayOrder, DayOutcome, DayStatus, NextDay, State};
 use crate::storage::Release;
 
 use super::super::execute::{RunAtWork, note_versions};
@@ -69,8 +69,8 @@ impl Site {
         let (id, now) = (&self.work.backfill.backfill_id, (self.surroundings.clock)());
         let rule = ClaimRule { next, only: self.work.only() };
         let claimed = match self.state.claim_backfill_day(id, &rule, &self.backfill.lease, now).await? {
-            Claim::Day(day) => day,
-            Claim::NoneLeft | Claim::Paused => return Ok(None),
+            DayClaim::Day(day) => day,
+            DayClaim::NoneLeft | DayClaim::Paused => return Ok(None),
         };
         self.note(&claimed);
         let request = self.work.request(claimed.as_of);

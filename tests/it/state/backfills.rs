@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use lifecycle::state::{
-    BackfillDay, BackfillStart, BackfillStatus, Claim, ClaimRule, DayOrder, DayOutcome, DayStatus, DaysLeft, Lease,
+    BackfillDay, BackfillStart, BackfillStatus, ClaimRule, DayClaim, DayOrder, DayOutcome, DayStatus, DaysLeft, Lease,
     NextDay, PauseOutcome, State, StateError,
 };
 
@@ -25,9 +25,9 @@ fn rule(next: NextDay) -> ClaimRule {
 
 async fn claim(state: &State, next: NextDay, lease: &Lease, now: DateTime<Utc>) -> Option<BackfillDay> {
     match state.claim_backfill_day("b", &rule(next), lease, now).await.unwrap() {
-        Claim::Day(day) => Some(day),
-        Claim::NoneLeft => None,
-        Claim::Paused => panic!("it is paused"),
+        DayClaim::Day(day) => Some(day),
+        DayClaim::NoneLeft => None,
+        DayClaim::Paused => panic!("it is paused"),
     }
 }
 
@@ -189,7 +189,7 @@ async fn nothing_is_claimed_of_a_paused_backfill_until_it_is_resumed() {
     let again = state.pause_backfill("b", "ben on sun", at(3)).await.unwrap();
     assert_eq!(again, PauseOutcome::PausedBefore(pause));
     let claimed = state.claim_backfill_day("b", &rule(NextDay::Earliest), &lease, at(3)).await.unwrap();
-    assert_eq!(claimed, Claim::Paused);
+    assert_eq!(claimed, DayClaim::Paused);
     assert!(!state.backfill_goes_on("b", DaysLeft::All, at(3)).await.unwrap());
     state.finish_backfill_day(&working, &lease, DayOutcome::Done, None, None, at(4)).await.unwrap();
     assert_eq!(state.show_backfill("b", at(5)).await.unwrap().0.status, BackfillStatus::Paused);
@@ -215,7 +215,7 @@ async fn a_backfill_that_dies_while_it_pauses_is_paused() {
     assert_eq!((shown.status, shown.pending), (BackfillStatus::Paused, 3));
     let next_lease = acquire(&state, "backfill b", at(61)).await;
     let claimed = state.claim_backfill_day("b", &rule(NextDay::Earliest), &next_lease, at(61)).await.unwrap();
-    assert_eq!(claimed, Claim::Paused);
+    assert_eq!(claimed, DayClaim::Paused);
     assert_eq!(state.resume_backfill("b", DaysLeft::All, at(62)).await.unwrap(), 3);
 }
 
@@ -229,7 +229,7 @@ async fn only_failed_or_only_waiting_days_are_run_where_that_is_asked_for() {
     let next = async |only| {
         let rule = ClaimRule { next: NextDay::Earliest, only };
         match state.claim_backfill_day("b", &rule, &lease, at(5)).await.unwrap() {
-            Claim::Day(day) => Some(day),
+            DayClaim::Day(day) => Some(day),
             _ => None,
         }
     };
