@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use super::arguments::GlobalArguments;
 use super::output::Output;
 use super::{Failure, bars};
-use crate::config::{Environment, Project};
+use crate::config::{Environment, Project, StateLocation};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::state::State;
@@ -66,14 +66,17 @@ impl Context {
         Ok(crate::config::load_environment(&self.project, &self.environment, &read_variable)?)
     }
 
-    /// Opens the state file, creating it where it is missing.
+    /// Opens the state, creating it where it is missing.
     pub async fn open_state(&self, environment: &Environment) -> Result<State, Failure> {
         Ok(State::open(&environment.state).await?.with_lease_time(environment.lease))
     }
 
-    /// Opens the state file to look at it; `None` where nothing has been recorded yet.
+    /// Opens the state to look at it; `None` where there is no file yet, so nothing has been recorded.
     pub async fn look_at_state(&self, environment: &Environment) -> Result<Option<State>, Failure> {
-        if environment.state.exists() { self.open_state(environment).await.map(Some) } else { Ok(None) }
+        match &environment.state {
+            StateLocation::File(path) if !path.exists() => Ok(None),
+            _ => self.open_state(environment).await.map(Some),
+        }
     }
 
     /// Does work that may be dropped half-way, and drops it when the process is asked to stop.

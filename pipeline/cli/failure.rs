@@ -182,9 +182,12 @@ impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         let report = Report::from_error(&error).maybe_hint(error.hint());
         match error {
-            StateError::UnknownRecord { .. } | StateError::AmbiguousRecord { .. } | StateError::BackfillOverlap(_) => {
-                Failure::Usage(report)
-            }
+            StateError::UnknownRecord { .. }
+            | StateError::AmbiguousRecord { .. }
+            | StateError::BackfillOverlap(_)
+            | StateError::NotAdmitted { .. }
+            | StateError::NoDatabase { .. }
+            | StateError::NotPermitted { .. } => Failure::Usage(report),
             _ => Failure::Failed(report),
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Parameters;
+use super::{Parameters, StateLocation};
 
 /// A place in a store: `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`.
 ///
@@ -22,8 +22,8 @@ pub struct Environment {
     pub raw: Location,
     /// Where landed and published tables, releases and exports live.
     pub warehouse: Location,
-    /// The SQLite file of run records and leases.
-    pub state: PathBuf,
+    /// Where run records and leases are kept.
+    pub state: StateLocation,
     /// Business days are days in this zone.
     pub timezone: chrono_tz::Tz,
     /// ISO 4217, three capital letters; money columns are in it.

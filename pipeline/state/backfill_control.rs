@@ -85,6 +85,17 @@ impl State {
         lease: &Lease,
         now: DateTime<Utc>,
     ) -> Result<BackfillShare, StateError> {
+        self.persist(|| self.try_to_begin_backfill(backfill_id, wanted, at_most, lease, now)).await
+    }
+
+    async fn try_to_begin_backfill(
+        &self,
+        backfill_id: &str,
+        wanted: u64,
+        at_most: u64,
+        lease: &Lease,
+        now: DateTime<Utc>,
+    ) -> Result<BackfillShare, StateError> {
         const DOING: &str = "beginning a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
@@ -118,20 +129,29 @@ impl State {
 
     /// The backfills on which a living process works, whether or not a day is at work.
     pub(super) async fn backfills_worked_on(&self, now: DateTime<Utc>) -> Result<BTreeSet<String>, StateError> {
-        let ids: Vec<String> = sqlx::query_scalar(
-            "select b.backfill_id from backfills as b
-             join leases as l on l.name = b.lease_name and l.token = b.lease_token
-             where l.released_at is null and l.expires_at > $1",
-        )
-        .bind(micros(now))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed("listing backfills", error))?;
-        Ok(ids.into_iter().collect())
+        let query = || {
+            sqlx::query(
+                "select b.backfill_id from backfills as b
+                 join leases as l on l.name = b.lease_name and l.token = b.lease_token
+                 where l.released_at is null and l.expires_at > $1",
+            )
+            .bind(micros(now))
+        };
+        let rows = self.rows("listing backfills", query).await?;
+        rows.iter().map(|row| self.record(row).text("backfill_id")).collect()
     }
 
     /// Begins no further day of a backfill. Days at work go on to their end.
     pub async fn pause_backfill(
+        &self,
+        backfill_id: &str,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> Result<PauseOutcome, StateError> {
+        self.persist(|| self.try_to_pause_backfill(backfill_id, by, now)).await
+    }
+
+    async fn try_to_pause_backfill(
         &self,
         backfill_id: &str,
         by: &str,
@@ -169,6 +189,15 @@ impl State {
     /// # Errors
     /// [`StateError::BackfillOverlap`] where another backfill of the job has got some of them meanwhile.
     pub async fn resume_backfill(
+        &self,
+        backfill_id: &str,
+        only: DaysLeft,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StateError> {
+        self.persist(|| self.try_to_resume_backfill(backfill_id, only, now)).await
+    }
+
+    async fn try_to_resume_backfill(
         &self,
         backfill_id: &str,
         only: DaysLeft,
@@ -222,20 +251,20 @@ impl State {
             DaysLeft::Failed => (DayStatus::Failed.as_str(), ""),
             DaysLeft::Waiting => ("", ""),
         };
-        let days: i64 = sqlx::query_scalar(
-            "select count(*) from backfill_days where backfill_id = $1 and (
-                 status in ('pending', 'running') and is_retry between $2 and $3 or status = $4 or status = $5
-             )",
-        )
-        .bind(backfill_id)
-        .bind(least)
-        .bind(greatest)
-        .bind(failed)
-        .bind(cancelled)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(|error| self.failed("reading a backfill", error))?;
-        Ok(days.unsigned_abs())
+        let query = || {
+            sqlx::query(
+                "select count(*) as days from backfill_days where backfill_id = $1 and (
+                     status in ('pending', 'running') and is_retry between $2 and $3 or status = $4 or status = $5
+                 )",
+            )
+            .bind(backfill_id)
+            .bind(least)
+            .bind(greatest)
+            .bind(failed)
+            .bind(cancelled)
+        };
+        let rows = self.rows("reading a backfill", query).await?;
+        rows.first().map_or(Ok(0), |row| self.record(row).count("days"))
     }
 
     /// Backfills with days that wait or are at work, the newest first, with their days in order.

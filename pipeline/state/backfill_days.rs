@@ -82,6 +82,16 @@ impl State {
         lease: &Lease,
         now: DateTime<Utc>,
     ) -> Result<DayClaim, StateError> {
+        self.persist(|| self.try_to_claim_backfill_day(backfill_id, rule, lease, now)).await
+    }
+
+    async fn try_to_claim_backfill_day(
+        &self,
+        backfill_id: &str,
+        rule: &ClaimRule,
+        lease: &Lease,
+        now: DateTime<Utc>,
+    ) -> Result<DayClaim, StateError> {
         const DOING: &str = "claiming a day of a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
@@ -149,17 +159,23 @@ impl State {
         only: DaysLeft,
         now: DateTime<Utc>,
     ) -> Result<bool, StateError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.failed("reading a backfill", error))?;
-        if self.pause_on(&mut connection, backfill_id).await?.is_some() {
-            return Ok(false);
-        }
-        Ok(!self.days_left_on(&mut connection, backfill_id, only, now).await?.is_empty())
+        self.persist(|| async {
+            let mut connection = self.pool.acquire().await.map_err(|error| self.failed("reading a backfill", error))?;
+            if self.pause_on(&mut connection, backfill_id).await?.is_some() {
+                return Ok(false);
+            }
+            Ok(!self.days_left_on(&mut connection, backfill_id, only, now).await?.is_empty())
+        })
+        .await
     }
 
     /// Fails where another backfill of the job has some of these days before it: they wait there, or are at work.
     pub async fn refuse_backfill_overlap(&self, job: &str, days: &[NaiveDate]) -> Result<(), StateError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.failed("reading backfills", error))?;
-        self.refuse_overlap_on(&mut connection, job, None, days).await
+        self.persist(|| async {
+            let mut connection = self.pool.acquire().await.map_err(|error| self.failed("reading backfills", error))?;
+            self.refuse_overlap_on(&mut connection, job, None, days).await
+        })
+        .await
     }
 
     /// The same within a transaction. `own` is the backfill whose days these are, if it is written down already.

@@ -117,6 +117,10 @@ impl State {
     /// [`StateError::BackfillOverlap`] where some of the days wait or are at work in another backfill of the job. Of two
     /// that ask at once, one gets it.
     pub async fn create_backfill(&self, start: &BackfillStart) -> Result<(), StateError> {
+        self.persist(|| self.try_to_create_backfill(start)).await
+    }
+
+    async fn try_to_create_backfill(&self, start: &BackfillStart) -> Result<(), StateError> {
         const DOING: &str = "recording a backfill";
         let failed = |error| self.failed(DOING, error);
         let (Some(first), Some(last)) = (start.days.iter().min(), start.days.iter().max()) else {
@@ -168,6 +172,18 @@ impl State {
         message: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
+        self.persist(|| self.try_to_finish_backfill_day(day, lease, outcome, run_id, message, now)).await
+    }
+
+    async fn try_to_finish_backfill_day(
+        &self,
+        day: &BackfillDay,
+        lease: &Lease,
+        outcome: DayOutcome,
+        run_id: Option<&str>,
+        message: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StateError> {
         const DOING: &str = "recording a day of a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
@@ -209,6 +225,10 @@ impl State {
 
     /// Takes the waiting days off the list and returns how many there were. Days that run go on to their end.
     pub async fn cancel_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
+        self.persist(|| self.try_to_cancel_backfill(backfill_id, now)).await
+    }
+
+    async fn try_to_cancel_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
         const DOING: &str = "cancelling a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
@@ -240,7 +260,7 @@ impl State {
 
     /// Lists backfills, the newest first.
     pub async fn list_backfills(&self, now: DateTime<Utc>) -> Result<Vec<Backfill>, StateError> {
-        let rows = sqlx::query(days_as_seen!(
+        const LIST: &str = days_as_seen!(
             "select b.*, s.pending, s.running, s.done, s.failed, s.cancelled
              from backfills as b join (
                  select backfill_id,
@@ -252,11 +272,8 @@ impl State {
                  from seen group by backfill_id
              ) as s on s.backfill_id = b.backfill_id
              order by b.created_at desc, b.backfill_id desc"
-        ))
-        .bind(micros(now))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed("listing backfills", error))?;
+        );
+        let rows = self.rows("listing backfills", || sqlx::query(LIST).bind(micros(now))).await?;
         let worked_on = self.backfills_worked_on(now).await?;
         rows.iter().map(|row| backfill_of(&self.record(row), &worked_on)).collect()
     }
@@ -283,14 +300,10 @@ impl State {
         backfill_id: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Vec<BackfillDay>, StateError> {
-        let rows = sqlx::query(days_as_seen!(
-            "select * from seen where $2 is null or backfill_id = $2 order by backfill_id, as_of"
-        ))
-        .bind(micros(now))
-        .bind(backfill_id)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed("reading a backfill", error))?;
+        const DAYS: &str =
+            days_as_seen!("select * from seen where $2 is null or backfill_id = $2 order by backfill_id, as_of");
+        let query = || sqlx::query(DAYS).bind(micros(now)).bind(backfill_id);
+        let rows = self.rows("reading a backfill", query).await?;
         rows.iter().map(|row| day_of(&self.record(row))).collect()
     }
 }

@@ -77,10 +77,7 @@ impl State {
     }
 
     async fn leases(&self) -> Result<Vec<(Lease, Option<DateTime<Utc>>)>, StateError> {
-        let rows = sqlx::query("select * from leases order by name")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.failed("listing leases", error))?;
+        let rows = self.rows("listing leases", || sqlx::query("select * from leases order by name")).await?;
         rows.iter()
             .map(|row| {
                 let record = self.record(row);

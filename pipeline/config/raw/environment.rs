@@ -23,7 +23,7 @@ pub(crate) struct RawEnvironment {
     /// Where landed and published tables, releases and exports live: a path in the project, or a URL.
     #[schemars(required)]
     pub warehouse: Option<Text>,
-    /// The SQLite file of run records and leases: a path on a local disk.
+    /// Where run records and leases are kept: the path of an SQLite file on a local disk, or, for several machines, `postgres://user:${env:NAME}@host:5432/database`.
     #[schemars(required)]
     pub state: Option<Text>,
     /// The zone of business days, such as `Europe/London`.

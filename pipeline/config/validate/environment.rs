@@ -10,6 +10,7 @@ use object_store::gcp::GoogleConfigKey;
 
 use super::parameters::environment_parameters;
 use super::schedule::parse_zone;
+use super::state::validate_state;
 use crate::config::document::Findings;
 use crate::config::location::{absolute, parse_location};
 use crate::config::raw::{AnyText, RawEnvironment, Text};
@@ -49,7 +50,7 @@ pub(crate) fn validate_environment(
         let message = "`warehouse` and `raw` lie in one another, expected two places";
         findings.report(text.place, message, Some("tables would be listed as raw objects".to_owned()));
     }
-    let state = raw.state.as_ref().and_then(|text| findings.parse("state", text, |text| parse_state(text, root)));
+    let state = raw.state.as_ref().and_then(|text| validate_state(findings, text, root));
     let timezone = raw.timezone.as_ref().and_then(|text| findings.parse("timezone", text, parse_zone));
     let currency = raw.currency.as_ref().and_then(|text| findings.parse("currency", text, parse_currency));
     let memory_limit =
@@ -101,17 +102,6 @@ fn cores() -> usize {
 fn overlap(one: &Location, other: &Location) -> bool {
     let (one, other) = (format!("{}/", one.0), format!("{}/", other.0));
     one.starts_with(&other) || other.starts_with(&one)
-}
-
-fn parse_state(text: &str, root: &Path) -> Result<PathBuf, Unfit> {
-    let unfit = || Unfit::new("the path of an SQLite file on a local disk");
-    if text.contains("://") {
-        return Err(unfit());
-    }
-    if text.trim().is_empty() || text.ends_with('/') {
-        return Err(unfit().hint("such as `.lifecycle/state.db`"));
-    }
-    Ok(absolute(root, text))
 }
 
 fn parse_currency(text: &str) -> Result<String, Unfit> {

@@ -10,6 +10,7 @@ mod project;
 mod schedule;
 mod seed;
 mod source;
+mod state;
 
 pub(crate) use cases::validate_cases;
 pub(crate) use environment::{CheckedEnvironment, validate_environment};

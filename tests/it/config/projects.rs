@@ -40,7 +40,7 @@ fn every_key_is_read() {
     let project = load(&fixture("project")).expect("a valid project");
     let environment = &project.environment;
     assert_eq!(environment.warehouse.0.as_str(), "s3://lifecycle-warehouse/production");
-    assert_eq!(environment.state, fixture("project").join("data/state.db"));
+    assert_eq!(environment.state, StateLocation::File(fixture("project").join("data/state.db")));
     assert_eq!((environment.timezone, environment.currency.as_str()), (chrono_tz::Europe::London, "GBP"));
     assert_eq!((environment.memory_limit, environment.parallelism), (512 << 20, 4));
     assert_eq!(environment.backfill_parallel, 6);

@@ -39,9 +39,7 @@ async fn finish_next(state: &State, lease: &Lease, outcome: DayOutcome) -> Optio
     Some(claimed.as_of.to_string())
 }
 
-#[tokio::test]
-async fn days_come_in_order_each_once() {
-    let place = Place::new();
+async fn days_come_in_order_each_once(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -56,9 +54,7 @@ async fn days_come_in_order_each_once() {
     assert_eq!(days[0].run_id.as_deref(), Some("run"));
 }
 
-#[tokio::test]
-async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died() {
-    let place = Place::new();
+async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -85,9 +81,7 @@ async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died() {
     assert!(matches!(error, StateError::LeaseLost { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left() {
-    let place = Place::new();
+async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -108,9 +102,7 @@ async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left() {
     assert_eq!(state.show_backfill("b", at(8)).await.unwrap().0.status, BackfillStatus::Done);
 }
 
-#[tokio::test]
-async fn the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough() {
-    let place = Place::new();
+async fn the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -123,9 +115,7 @@ async fn the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough
     assert_eq!(claim(NextDay::Earliest).await, None);
 }
 
-#[tokio::test]
-async fn an_interrupted_day_waits_again() {
-    let place = Place::new();
+async fn an_interrupted_day_waits_again(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &["2026-01-01"])).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -134,18 +124,16 @@ async fn an_interrupted_day_waits_again() {
     assert_eq!(finish_next(&state, &lease, DayOutcome::Done).await.as_deref(), Some("2026-01-01"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_claimers_never_get_the_same_day() {
-    let place = Place::new();
+async fn many_claimers_never_get_the_same_day(place: Place) {
     let state = place.open().await;
     let days: Vec<String> = (1..=20).map(|number| format!("2026-01-{number:02}")).collect();
     state.create_backfill(&backfill("b", &days.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
     let tasks: Vec<_> = (0..4)
         .map(|_| {
-            let (file, lease) = (place.file(), lease.clone());
+            let (location, lease) = (place.location(), lease.clone());
             tokio::spawn(async move {
-                let state = State::open(&file).await.unwrap();
+                let state = State::open(&location).await.unwrap();
                 let mut mine = Vec::new();
                 while let Some(claimed) = claim(&state, NextDay::Earliest, &lease, at(1)).await {
                     mine.push(claimed.as_of);
@@ -163,9 +151,7 @@ async fn many_claimers_never_get_the_same_day() {
     assert_eq!(all, expected);
 }
 
-#[tokio::test]
-async fn a_backfill_needs_days_and_an_id_of_its_own() {
-    let place = Place::new();
+async fn a_backfill_needs_days_and_an_id_of_its_own(place: Place) {
     let state = place.open().await;
     assert!(matches!(state.create_backfill(&backfill("b", &[])).await, Err(StateError::EmptyBackfill)));
     state.create_backfill(&backfill("b", &["2026-01-01", "2026-01-01"])).await.unwrap();
@@ -175,9 +161,7 @@ async fn a_backfill_needs_days_and_an_id_of_its_own() {
     assert_eq!(state.show_backfill("x", at(1)).await.unwrap_err().hint().unwrap(), "the newest backfills are b");
 }
 
-#[tokio::test]
-async fn nothing_is_claimed_of_a_paused_backfill_until_it_is_resumed() {
-    let place = Place::new();
+async fn nothing_is_claimed_of_a_paused_backfill_until_it_is_resumed(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -203,9 +187,7 @@ async fn nothing_is_claimed_of_a_paused_backfill_until_it_is_resumed() {
     assert_eq!(state.pause_backfill("b", "anna on moon", at(7)).await.unwrap(), PauseOutcome::Over);
 }
 
-#[tokio::test]
-async fn a_backfill_that_dies_while_it_pauses_is_paused() {
-    let place = Place::new();
+async fn a_backfill_that_dies_while_it_pauses_is_paused(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -219,9 +201,7 @@ async fn a_backfill_that_dies_while_it_pauses_is_paused() {
     assert_eq!(state.resume_backfill("b", DaysLeft::All, at(62)).await.unwrap(), 3);
 }
 
-#[tokio::test]
-async fn only_failed_or_only_waiting_days_are_run_where_that_is_asked_for() {
-    let place = Place::new();
+async fn only_failed_or_only_waiting_days_are_run_where_that_is_asked_for(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -251,9 +231,7 @@ async fn only_failed_or_only_waiting_days_are_run_where_that_is_asked_for() {
     assert_eq!((shown.status, shown.done, shown.failed), (BackfillStatus::Failed, 2, 1));
 }
 
-#[tokio::test]
-async fn all_backfills_together_have_no_more_days_at_once_than_is_allowed() {
-    let place = Place::new();
+async fn all_backfills_together_have_no_more_days_at_once_than_is_allowed(place: Place) {
     let state = place.open().await;
     for (id, job) in [("b", "nightly"), ("c", "hourly"), ("d", "weekly")] {
         state.create_backfill(&BackfillStart { job: job.to_owned(), ..backfill(id, &DAYS) }).await.unwrap();
@@ -278,9 +256,7 @@ async fn all_backfills_together_have_no_more_days_at_once_than_is_allowed() {
     assert_eq!(begin("d", 4, &lease, at(61)).await, (0, 4));
 }
 
-#[tokio::test]
-async fn a_day_waits_in_one_backfill_of_a_job() {
-    let place = Place::new();
+async fn a_day_waits_in_one_backfill_of_a_job(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let late = backfill("c", &["2025-12-31", "2026-01-01", "2026-01-02", "2026-01-04"]);
@@ -310,17 +286,15 @@ async fn a_day_waits_in_one_backfill_of_a_job() {
     assert_eq!((shown.status, shown.cancelled, shown.failed), (BackfillStatus::Cancelled, 2, 1));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_backfills_that_are_made_at_once_over_the_same_days_one_is_made() {
-    let place = Place::new();
+async fn of_backfills_that_are_made_at_once_over_the_same_days_one_is_made(place: Place) {
     let state = place.open().await;
     for round in 0..50 {
         let tasks: Vec<_> = (0..4)
             .map(|number| {
-                let (file, id) = (place.file(), format!("{round}-{number}"));
+                let (location, id) = (place.location(), format!("{round}-{number}"));
                 let first = day("2026-01-01") + chrono::Days::new(round * 10 + number);
                 tokio::spawn(async move {
-                    let state = State::open(&file).await.unwrap();
+                    let state = State::open(&location).await.unwrap();
                     let days = first.iter_days().take(4).collect();
                     match state.create_backfill(&BackfillStart { days, ..backfill(&id, &[]) }).await {
                         Ok(()) => true,
@@ -339,9 +313,7 @@ async fn of_backfills_that_are_made_at_once_over_the_same_days_one_is_made() {
     assert_eq!(state.list_backfills(at(1)).await.unwrap().len(), 50);
 }
 
-#[tokio::test]
-async fn a_backfill_is_running_while_its_process_lives_also_between_two_days() {
-    let place = Place::new();
+async fn a_backfill_is_running_while_its_process_lives_also_between_two_days(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let status = async |now| state.show_backfill("b", now).await.unwrap().0.status;
@@ -357,3 +329,20 @@ async fn a_backfill_is_running_while_its_process_lives_also_between_two_days() {
     let error = state.begin_backfill("b", 2, 64, &lease, at(5)).await.unwrap_err();
     assert!(matches!(error, StateError::LeaseLost { .. }), "{error}");
 }
+
+on_both_databases!(
+    days_come_in_order_each_once,
+    a_killed_backfill_goes_on_with_the_day_at_which_it_died,
+    a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left,
+    the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough,
+    an_interrupted_day_waits_again,
+    many_claimers_never_get_the_same_day,
+    a_backfill_needs_days_and_an_id_of_its_own,
+    nothing_is_claimed_of_a_paused_backfill_until_it_is_resumed,
+    a_backfill_that_dies_while_it_pauses_is_paused,
+    only_failed_or_only_waiting_days_are_run_where_that_is_asked_for,
+    all_backfills_together_have_no_more_days_at_once_than_is_allowed,
+    a_day_waits_in_one_backfill_of_a_job,
+    of_backfills_that_are_made_at_once_over_the_same_days_one_is_made,
+    a_backfill_is_running_while_its_process_lives_also_between_two_days,
+);
