@@ -3,7 +3,7 @@
 mod show;
 mod work;
 
-pub use show::unfinished_lines;
+pub use show::{unfinished_json, unfinished_line};
 
 use chrono::Months;
 

@@ -244,7 +244,7 @@ impl Daemon {
             Found::Changed => {
                 self.take_timetables();
                 let jobs: Vec<String> = self.jobs.keys().cloned().collect();
-                self.listener.hear(&Event::Reloaded { jobs: &jobs });
+                self.listener.hear(&Event::Reloaded { project: self.files.project(), jobs: &jobs });
             }
             Found::Broken(problems) => self.listener.hear(&Event::Broken(&problems)),
         }
@@ -359,6 +359,9 @@ impl Daemon {
     fn note_end(&mut self, ended: Option<&Ended>) {
         let Some(Ended { claim, end, fate }) = ended else { return };
         self.is_awake = true;
+        for watched in self.jobs.values_mut().filter(|watched| watched.timetable.schedule.after.contains(&claim.job)) {
+            watched.is_planned = false;
+        }
         match fate {
             Fate::Done | Fate::Overtaken => self.listener.hear(&Event::Ended { claim, end }),
             Fate::Abandoned(reason) => self.tell_abandoned(&claim.job, claim.scheduled_at, claim.as_of, *reason),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::super::arguments::{BackfillListArguments, BackfillShowArguments, ShowFormat};
 use super::super::context::Context;
@@ -89,27 +89,29 @@ pub(super) async fn show(
     Ok(ExitCode::Done)
 }
 
-/// One line for each backfill with days that wait or are at work, the newest first: for `status`.
-pub async fn unfinished_lines(state: &State, zone: Tz, now: DateTime<Utc>) -> Result<Vec<String>, Failure> {
-    let unfinished = state.unfinished_backfills(now).await?;
-    let line = |(backfill, days): &(Backfill, Vec<BackfillDay>)| {
-        let progress = backfill_progress(days, now);
-        let mut line = format!(
-            "backfill {} of {}, {} to {}: {}, {}",
-            numbers::short_id(&backfill.backfill_id),
-            backfill.job,
-            backfill.first_day,
-            backfill.last_day,
-            status_text(backfill, zone),
-            counted(&progress),
-        );
-        let left = time_left(backfill, &progress, zone, now);
-        if !left.is_empty() {
-            line.push_str(&format!(", {left}"));
-        }
-        line
-    };
-    Ok(unfinished.iter().map(line).collect())
+/// A backfill with days that wait or are at work, for `status`: `0192f3a4-0000  nightly 2026-01-01 to 2026-01-07:
+/// running, 3 of 7 days done (42 %), 4 waiting, about 9 min left, until 14:20`.
+pub fn unfinished_line(backfill: &Backfill, days: &[BackfillDay], zone: Tz, now: DateTime<Utc>) -> String {
+    let progress = backfill_progress(days, now);
+    let mut line = format!(
+        "{}  {} {} to {}: {}, {}",
+        numbers::short_id(&backfill.backfill_id),
+        backfill.job,
+        backfill.first_day,
+        backfill.last_day,
+        status_text(backfill, zone),
+        counted(&progress),
+    );
+    let left = time_left(backfill, &progress, zone, now);
+    if !left.is_empty() {
+        line.push_str(&format!(", {left}"));
+    }
+    line
+}
+
+/// The same as data.
+pub fn unfinished_json(backfill: &Backfill, days: &[BackfillDay], now: DateTime<Utc>) -> Value {
+    Value::Object(summary(backfill, &backfill_progress(days, now), now))
 }
 
 fn print_one(
@@ -160,14 +162,7 @@ fn print_one(
     output.table(&table)
 }
 
-fn as_json(
-    backfill: &Backfill,
-    days: &[BackfillDay],
-    progress: &BackfillProgress,
-    now: DateTime<Utc>,
-) -> serde_json::Value {
-    let is_running = backfill.status == BackfillStatus::Running;
-    let pause = backfill.pause.as_ref();
+fn as_json(backfill: &Backfill, days: &[BackfillDay], progress: &BackfillProgress, now: DateTime<Utc>) -> Value {
     let day = |day: &BackfillDay| {
         json!({
             "as_of": day.as_of.to_string(),
@@ -180,30 +175,39 @@ fn as_json(
             "message": day.message,
         })
     };
-    json!({
-        "backfill_id": backfill.backfill_id,
-        "job": backfill.job,
-        "environment": backfill.environment,
-        "first_day": backfill.first_day.to_string(),
-        "last_day": backfill.last_day.to_string(),
-        "selection": backfill.selection,
-        "day_order": backfill.order.as_str(),
-        "created_at": instant(backfill.created_at),
-        "status": backfill.status.as_str(),
-        "paused_at": pause.map(|pause| instant(pause.at)),
-        "paused_by": pause.map(|pause| &pause.by),
-        "days_total": progress.days(),
-        "days_done": progress.done,
-        "days_failed": progress.failed,
-        "days_cancelled": progress.cancelled,
-        "days_running": progress.at_work,
-        "days_pending": progress.waiting,
-        "percent": progress.percent(),
-        "days_per_minute": progress.pace.map(|pace| pace.days_per_minute),
-        "seconds_left": progress.seconds_left(),
-        "estimated_end": progress.ends_at(now).filter(|_| is_running).map(instant),
-        "days": days.iter().map(day).collect::<Vec<_>>(),
-    })
+    let mut object = summary(backfill, progress, now);
+    object.insert("days".to_owned(), days.iter().map(day).collect());
+    Value::Object(object)
+}
+
+/// All but the days.
+fn summary(backfill: &Backfill, progress: &BackfillProgress, now: DateTime<Utc>) -> Map<String, Value> {
+    let is_running = backfill.status == BackfillStatus::Running;
+    let pause = backfill.pause.as_ref();
+    let fields = [
+        ("backfill_id", json!(backfill.backfill_id)),
+        ("job", json!(backfill.job)),
+        ("environment", json!(backfill.environment)),
+        ("first_day", json!(backfill.first_day.to_string())),
+        ("last_day", json!(backfill.last_day.to_string())),
+        ("selection", json!(backfill.selection)),
+        ("day_order", json!(backfill.order.as_str())),
+        ("created_at", json!(instant(backfill.created_at))),
+        ("status", json!(backfill.status.as_str())),
+        ("paused_at", json!(pause.map(|pause| instant(pause.at)))),
+        ("paused_by", json!(pause.map(|pause| &pause.by))),
+        ("days_total", json!(progress.days())),
+        ("days_done", json!(progress.done)),
+        ("days_failed", json!(progress.failed)),
+        ("days_cancelled", json!(progress.cancelled)),
+        ("days_running", json!(progress.at_work)),
+        ("days_pending", json!(progress.waiting)),
+        ("percent", json!(progress.percent())),
+        ("days_per_minute", json!(progress.pace.map(|pace| pace.days_per_minute))),
+        ("seconds_left", json!(progress.seconds_left())),
+        ("estimated_end", json!(progress.ends_at(now).filter(|_| is_running).map(instant))),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn instant(instant: DateTime<Utc>) -> String {

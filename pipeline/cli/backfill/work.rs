@@ -1,6 +1,5 @@
 //! Works on a backfill, and says how each day went.
 
-use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
 use super::super::context::Context;
@@ -8,7 +7,7 @@ use super::super::failure::Report;
 use super::super::surroundings::surroundings;
 use super::super::{ExitCode, Failure, numbers};
 use crate::config::Project;
-use crate::run::{BackfillListener, BackfillProgress, BackfillWork, DayReport, RunError, run_backfill};
+use crate::run::{BackfillListener, BackfillProgress, BackfillWork, DayReport, EndedDay, RunError, run_backfill};
 use crate::state::{Backfill, BackfillShare, DaysLeft, State};
 
 /// Runs a backfill's days and says what came of them.
@@ -88,9 +87,10 @@ impl BackfillListener for Teller<'_> {
         self.context.output.message(&format!("{text}: {others}"));
     }
 
-    fn day_ended(&self, day: NaiveDate, outcome: Result<&DayReport, &RunError>, progress: &BackfillProgress) {
+    fn day_ended(&self, day: &EndedDay<'_>, outcome: Result<&DayReport, &RunError>, progress: &BackfillProgress) {
         let output = &self.context.output;
         let facts = self.facts(day, outcome, progress);
+        let day = day.as_of;
         let far = match progress.left_in_words() {
             Some(left) => format!(" ({} of {}, {left})", progress.done, progress.days()),
             None => format!(" ({} of {})", progress.done, progress.days()),
@@ -117,7 +117,7 @@ impl Teller<'_> {
     /// What a line of JSON has beside its text.
     fn facts(
         &self,
-        day: NaiveDate,
+        day: &EndedDay<'_>,
         outcome: Result<&DayReport, &RunError>,
         progress: &BackfillProgress,
     ) -> Map<String, Value> {
@@ -130,9 +130,9 @@ impl Teller<'_> {
         let facts = [
             ("job", json!(self.job)),
             ("backfill_id", json!(self.id)),
-            ("day", json!(day.to_string())),
+            ("as_of", json!(day.as_of.to_string())),
             ("status", json!(status)),
-            ("run_id", json!(report.map(|report| &report.run_id))),
+            ("run_id", json!(day.run_id)),
             ("seconds", json!(report.map(|report| report.seconds))),
             ("days_done", json!(progress.done)),
             ("days_failed", json!(progress.failed)),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::progress::StageProgress;
 use crate::state::{BackfillDay, ClaimRule, DayClaim, DayOrder, DayOutcome, DayStatus, NextDay, State};
@@ -26,7 +27,7 @@ use super::super::retry::Attempt;
 use super::super::{RunError, RunRequest, Surroundings, turns};
 use super::old_days::{DayWork, OldDays};
 use super::pace::{BackfillProgress, backfill_progress};
-use super::{BackfillListener, BackfillWork, DayReport};
+use super::{BackfillListener, BackfillWork, DayReport, EndedDay};
 
 /// How long a day that is ready waits for others, and how many wait at most.
 const LINGER: Duration = Duration::from_secs(5);
@@ -114,14 +115,14 @@ impl Site {
         let run_id = Some(day.run.run_id.as_str());
         let ended = self.end_claim(&day.claimed, run_id, ended, message.as_deref()).await;
         let report = outcome.map(|release| DayReport {
-            run_id: day.run.run_id.clone(),
             release: release.map(|release| release.number),
             is_current: release.is_some_and(|release| release.as_of == day.claimed.as_of),
             histories: day.run.done.tables.iter().filter(|table| table.step.writes_history).count(),
             seconds: day.seconds,
         });
         let progress = self.progress();
-        listener.day_ended(day.claimed.as_of, report.as_ref().map_err(|error| *error), &progress);
+        let ended_day = EndedDay { as_of: day.claimed.as_of, run_id: &day.run.run_id };
+        listener.day_ended(&ended_day, report.as_ref().map_err(|error| *error), &progress);
         self.bar.advance(1);
         self.bar.message(&progress.left_in_words().unwrap_or_default());
         match outcome {
@@ -212,7 +213,8 @@ async fn worker(crew: Arc<Crew>, first: Option<DayAtWork>, sender: mpsc::Sender<
                 None => return Ok(()),
             },
         };
-        let outcome = crew.days.build(&day.request, &mut day.run.done).await;
+        let span = day.run.span.clone();
+        let outcome = crew.days.build(&day.request, &mut day.run.done).instrument(span).await;
         day.seconds = day.run.started.elapsed().as_secs_f64();
         if let Err(unheard) = sender.send(Built { day, outcome }).await {
             // Publishing has failed for good: the day waits for the next who works on the backfill.

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::config::Project;
@@ -81,7 +82,7 @@ pub trait BackfillListener: Send + Sync {
     /// Other backfills leave fewer days at once than this one wants; it waits where that is none.
     fn is_limited(&self, share: BackfillShare, at_most: u64);
     /// A day ended; `progress` counts it already.
-    fn day_ended(&self, day: NaiveDate, outcome: Result<&DayReport, &RunError>, progress: &BackfillProgress);
+    fn day_ended(&self, day: &EndedDay<'_>, outcome: Result<&DayReport, &RunError>, progress: &BackfillProgress);
 }
 
 /// Nobody listens.
@@ -89,13 +90,19 @@ impl BackfillListener for () {
     fn waits(&self, _owner: &str) {}
     fn landed(&self, _objects: u64, _rows: u64, _rejected: u64) {}
     fn is_limited(&self, _share: BackfillShare, _at_most: u64) {}
-    fn day_ended(&self, _day: NaiveDate, _outcome: Result<&DayReport, &RunError>, _progress: &BackfillProgress) {}
+    fn day_ended(&self, _day: &EndedDay<'_>, _outcome: Result<&DayReport, &RunError>, _progress: &BackfillProgress) {}
+}
+
+/// A day that ended, well or not.
+#[derive(Debug, Clone, Copy)]
+pub struct EndedDay<'a> {
+    pub as_of: NaiveDate,
+    pub run_id: &'a str,
 }
 
 /// What became of a day.
 #[derive(Debug, Clone)]
 pub struct DayReport {
-    pub run_id: String,
     /// `None` where there was nothing to do.
     pub release: Option<u64>,
     /// Whether it made the current tables.
@@ -280,7 +287,8 @@ async fn take_turn(project: &Arc<Project>, site: &Arc<Site>, listener: &dyn Back
             };
         }
         let mut base = base;
-        let outcome = run_current(project, site, &base, &mut day).await;
+        let span = day.run.span.clone();
+        let outcome = run_current(project, site, &base, &mut day).instrument(span).await;
         day.seconds = day.run.started.elapsed().as_secs_f64();
         site.end(&day, outcome.as_ref().map(Option::as_ref), listener).await?;
         match outcome {
