@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use lifecycle::config::{CatchUp, Overlap, Project, Schedule, load_project};
+use lifecycle::config::{CatchUp, Overlap, Project, Schedule, StateLocation, load_project};
 use lifecycle::interrupt::Interrupt;
 use lifecycle::run::{Clock, RunError, RunRequest};
 use lifecycle::schedule::{Daemon, DaemonSettings, Event, Listener, ProjectFiles, RunEnd, Runner, Timetable};
@@ -221,12 +221,14 @@ impl Listener for Diary {
 /// A project that only schedules: what its jobs do is counted.
 pub struct Office {
     pub folder: TempDir,
+    /// Where its state is, unless that is a file.
+    pub server: Option<StateLocation>,
     pub time: Time,
 }
 
 impl Office {
     pub fn new(start: &str) -> Self {
-        let office = Self { folder: tempfile::tempdir().unwrap(), time: Time::new(start) };
+        let office = Self { folder: tempfile::tempdir().unwrap(), server: None, time: Time::new(start) };
         office.write(
             "config/local.yaml",
             "raw: raw\nwarehouse: warehouse\nstate: state.db\ntimezone: UTC\ncurrency: GBP\nmemory_limit: 1GiB\n",
@@ -251,7 +253,8 @@ impl Office {
     }
 
     pub async fn state(&self) -> State {
-        State::open(&self.path().join("state.db")).await.unwrap()
+        let file = StateLocation::File(self.path().join("state.db"));
+        State::open(self.server.as_ref().unwrap_or(&file)).await.unwrap()
     }
 
     pub fn files(&self) -> ProjectFiles {

@@ -5,17 +5,19 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::Instant;
 
 use chrono::TimeDelta;
+use lifecycle::config::StateLocation;
 use lifecycle::state::ScheduledStatus;
 
 use super::{Counter, Diary, Office, at};
 use crate::run::wait_for;
+use crate::state::Place;
 
 const JOBS: usize = 10;
 
 /// Lets two daemons, each on its own thread with its own connection, look at the same instants at the same moment.
 /// Returns how many run keys each executed.
-fn race(rounds: usize) -> [usize; 2] {
-    let office = Office::new("2026-03-02T00:00:30Z");
+fn race(rounds: usize, server: Option<StateLocation>) -> [usize; 2] {
+    let office = Office { server, ..Office::new("2026-03-02T00:00:30Z") };
     for job in 0..JOBS {
         office.job(&format!("job_{job}"), "{cron: \"* * * * *\", overlap: allow}");
     }
@@ -64,15 +66,35 @@ fn race(rounds: usize) -> [usize; 2] {
 
 #[test]
 fn two_daemons_execute_each_run_key_once() {
-    let [one, other] = race(4);
+    let [one, other] = race(4, None);
     println!("{} run keys raced for by two daemons: {one} and {other}", one + other);
+}
+
+#[test]
+fn two_daemons_on_a_server_execute_each_run_key_once() {
+    let Some(place) = Place::on_server() else { return };
+    let [one, other] = race(4, Some(place.location()));
+    println!("{} run keys raced for by two daemons on PostgreSQL: {one} and {other}", one + other);
+}
+
+#[test]
+#[ignore = "long: 1,000 races of two daemons on PostgreSQL"]
+fn a_thousand_races_on_a_server() {
+    let Some(place) = Place::on_server() else { return };
+    let begun = Instant::now();
+    let [one, other] = race(100, Some(place.location()));
+    println!(
+        "{} run keys raced for by two daemons on PostgreSQL: {one} and {other}, each executed once, {:.0} s",
+        one + other,
+        begun.elapsed().as_secs_f64()
+    );
 }
 
 #[test]
 #[ignore = "long: 1,000 races of two daemons"]
 fn a_thousand_races() {
     let begun = Instant::now();
-    let [one, other] = race(100);
+    let [one, other] = race(100, None);
     println!(
         "{} run keys raced for by two daemons: {one} and {other}, each executed once, {:.0} s",
         one + other,

@@ -21,6 +21,8 @@ macro_rules! on_both_databases {
     };
 }
 
+pub(crate) use on_both_databases;
+
 mod backfills;
 mod files;
 mod leases;
@@ -33,6 +35,7 @@ mod runs;
 pub mod server;
 mod servers;
 mod speed;
+mod watching;
 
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 use arrow::util::pretty::pretty_format_batches;
-use lifecycle::state::{BackfillStart, CheckStatus, DayOrder, OpsTable, RunFinish, RunOutcome, State, TableAction};
+use lifecycle::state::{
+    BackfillStart, CheckStatus, DayOrder, Decision, NotRunReason, OpsTable, RunFinish, RunOutcome, State, TableAction,
+    Verdict,
+};
 
 use super::runs::{check, source, table};
 use super::{Place, acquire, at, day, run_start};
@@ -24,6 +27,16 @@ async fn filled(place: &Place) -> State {
         created_at: at(0),
     };
     state.create_backfill(&backfill).await.unwrap();
+    let basis = state.begin_schedule("nightly", "a", at(0)).await.unwrap();
+    let missed = Decision {
+        instant: at(5),
+        first: at(5),
+        instants: 1,
+        as_of: day("2026-01-02"),
+        verdict: Verdict::Missed(NotRunReason::CatchUp),
+        answers: None,
+    };
+    assert!(state.decide(&basis, &[missed], &[], at(9), "tester", at(9)).await.unwrap());
     state
 }
 
