@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lifecycle::state::{
-    BackfillStart, CheckStatus, DayStatus, Notice, NoticeKind, ProgressRecord, RunFinish, RunOutcome, RunTrouble,
-    SendStatus, State, TableAction,
+    BackfillStart, CheckStatus, DayOrder, DayStatus, Notice, NoticeKind, ProgressRecord, RunFinish, RunOutcome,
+    RunTrouble, SendStatus, State, TableAction,
 };
 
 use super::runs::{check, source, table};
@@ -84,6 +84,7 @@ async fn facts_and_totals_add_up(place: Place) {
         environment: "local".to_owned(),
         days,
         selection: "all".to_owned(),
+        order: DayOrder::OldestFirst,
         created_at: at(0),
     };
     state.create_backfill(&start).await.unwrap();
