@@ -9,8 +9,8 @@ use super::text_table::{Cell, TextTable};
 use super::{ExitCode, Failure, Report, batches, numbers};
 use crate::config::{Environment, Severity};
 use crate::state::{
-    CheckRecord, CheckStatus, OpsTable, RunDetails, RunFilter, RunOutcome, RunStatus, RunSummary, SourceRecord, State,
-    TableAction, TableRecord,
+    CheckRecord, CheckStatus, OpsTable, RunDetails, RunFilter, RunOutcome, RunStatus, RunSummary, RunTrouble,
+    SourceRecord, State, TableAction, TableRecord,
 };
 
 /// Lists runs or shows one.
@@ -130,11 +130,12 @@ async fn show(
         ));
     };
     let details = state.show_run(&arguments.run_id, context.now()).await?;
-    print_details(&details, context, environment.timezone)?;
+    let trouble = state.trouble_of(&details.run.run_id).await?;
+    print_details(&details, &trouble, context, environment.timezone)?;
     Ok(ExitCode::Done)
 }
 
-fn print_details(details: &RunDetails, context: &Context, zone: Tz) -> Result<(), Failure> {
+fn print_details(details: &RunDetails, trouble: &RunTrouble, context: &Context, zone: Tz) -> Result<(), Failure> {
     let output = &context.output;
     let run = &details.run;
     let status = status_cell(run.status);
@@ -157,6 +158,8 @@ fn print_details(details: &RunDetails, context: &Context, zone: Tz) -> Result<()
     if let Some(message) = &run.message {
         lines.push(("message", message.clone()));
     }
+    lines.extend(trouble.causes.iter().map(|cause| ("", cause.clone())));
+    lines.extend(trouble.hint.iter().map(|hint| ("hint", hint.clone())));
     let text: String = lines.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
     output.text(&text)?;
     if !details.sources.is_empty() {
