@@ -60,13 +60,21 @@ impl From<RunError> for Failure {
             RunError::UnknownJob { job, known } => {
                 Failure::unknown_name("job", &job, &known.iter().map(String::as_str).collect::<Vec<_>>())
             }
+            RunError::UnknownTable { table, known } => {
+                Failure::unknown_name("table", &table, &known.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            RunError::NoDays { table } => {
+                Failure::Usage(report.hint(format!("ask without a day, or for a day of {table}_history if it has one")))
+            }
             RunError::Problems(problems) => Failure::Problems(problems),
             RunError::Parameter(error) => Failure::Usage(report.maybe_hint(error.hint())),
             RunError::Selector(error) => Failure::Usage(report.maybe_hint(error.hint().map(str::to_owned))),
             RunError::NotOfJob { .. } => {
                 Failure::Usage(report.hint("add it to the job's `models`, or name one that the job builds"))
             }
-            RunError::Busy { .. } => Failure::Failed(report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so")),
+            RunError::Busy { .. } => Failure::Failed(
+                report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so"),
+            ),
             RunError::BackfillBusy { .. } => {
                 Failure::Failed(report.hint("wait until it has ended, or `lifecycle backfill cancel` it"))
             }

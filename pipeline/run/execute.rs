@@ -14,12 +14,14 @@ use crate::transform::{Bindings, Workspace};
 
 use super::build::{Builder, BuiltTable, build_tables, checks_at_once, sweep};
 use super::carried::{Carried, Left};
+use super::histories::Histories;
 use super::landed::Landed;
 use super::landing::land_source;
 use super::lease::HeldLease;
 use super::prepare::{Prepared, check_request, find_job, prepare};
 use super::record::record;
 use super::release::{Publication, export, pin, publish, settle};
+use super::repair::{RepairReport, repair};
 use super::retry::Attempt;
 use super::turns;
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
@@ -32,6 +34,8 @@ pub struct RunReport {
     pub landings: Vec<LandingReport>,
     pub tables: Vec<TableReport>,
     pub findings: Vec<Finding>,
+    /// Days of histories that got facts which came late.
+    pub repairs: Vec<RepairReport>,
     /// `None` where there was nothing to do.
     pub release: Option<Release>,
     pub seconds: f64,
@@ -56,6 +60,7 @@ pub(super) struct Progressed {
     pub landings: Vec<LandingReport>,
     pub tables: Vec<TableReport>,
     pub findings: Vec<Finding>,
+    pub repairs: Vec<RepairReport>,
 }
 
 /// A run that was recorded as begun.
@@ -145,6 +150,7 @@ pub(super) async fn run_attempt(
                 landings: run.done.landings,
                 tables: run.done.tables,
                 findings: run.done.findings,
+                repairs: run.done.repairs,
                 release,
                 seconds: started.elapsed().as_secs_f64(),
             })
@@ -176,8 +182,14 @@ async fn work(
     let sources = prepared.plan.sources.clone();
     let landed = land_and_look(project, surroundings, prepared, lease, run).await?;
     let plan = RunPlan { sources, ..landed.plan(project, request) };
-    let release = build_and_publish(project, surroundings, request, lease, (&landed, &plan), run, carried).await?;
-    Ok((plan, Some(release)))
+    let mut release = None;
+    // Where only histories lack something, the tables stay as they are.
+    if plan.builds() || !run.done.landings.is_empty() || !plan.repairs() {
+        let built = build_and_publish(project, surroundings, request, lease, (&landed, &plan), run, carried);
+        release = Some(built.await?);
+    }
+    let repaired = repair(project, surroundings, lease, landed, &plan, release.clone(), run).await?;
+    Ok((plan, repaired.or(release)))
 }
 
 /// Does what is left where nothing is to be done: a process may have died between a release and its exports.
@@ -248,6 +260,7 @@ pub(super) async fn build_and_publish(
         current: prepared.current.as_ref(),
         built: &built,
         staged: Vec::new(),
+        histories: Histories::of(plan),
         landed: landed.versions(),
         now: (surroundings.clock)(),
     };

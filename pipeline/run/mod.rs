@@ -16,19 +16,23 @@ mod cases;
 mod dictionary;
 mod error;
 mod execute;
+mod histories;
 mod landed;
 mod landing;
 mod lease;
 mod prepare;
 mod record;
 mod release;
+mod repair;
 mod replay;
 mod retry;
+mod rollback;
 mod shared_tables;
 mod turns;
 mod vacuum;
 mod validate;
 mod view;
+mod why;
 
 pub use backfill::{
     BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayOutlook, DayReport, backfill_outlook, choose_days,
@@ -39,12 +43,14 @@ pub use dictionary::data_dictionary;
 pub use error::RunError;
 pub use execute::{RunReport, TableReport, run_job};
 pub use prepare::{Prepared, prepare, select_cases};
-pub use release::rollback_job;
+pub use repair::{RepairOutcome, RepairReport};
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};
 pub use retry::{FailedAttempt, RetryListener, WhenBusy, backoff, run_with_retries};
+pub use rollback::rollback_job;
 pub use vacuum::{VacuumReport, VacuumRequest, VacuumedFolder, vacuum};
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};
+pub use why::{Explanation, LandingInput, SourceInput, UpstreamTable, Verdict, WaitingObject, explain, find_table};
 
 use std::sync::Arc;
 

@@ -1,6 +1,5 @@
 //! Which runs try an earlier one again.
 
-use super::rows::Record;
 use super::text::signed;
 use super::{State, StateError};
 
@@ -38,7 +37,7 @@ impl State {
             .await
             .map_err(|error| self.failed("reading attempts", error))?;
         let attempt = |row| {
-            let record = Record { row, path: &self.path };
+            let record = self.record(row);
             Ok(AttemptRecord {
                 run_id: record.text("run_id")?,
                 attempt: record.count("attempt")?,

@@ -21,6 +21,7 @@ mod open;
 mod ops;
 mod place;
 mod records;
+mod repairs;
 mod rows;
 mod runs;
 mod text;
@@ -36,6 +37,7 @@ pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
 };
+pub use repairs::{RepairRecord, RepairStatus};
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -12,6 +12,7 @@ mod kept_rows;
 mod lineage;
 mod memory_pool;
 mod mistake;
+mod moved;
 mod proof;
 mod session;
 mod workspace;
@@ -23,6 +24,7 @@ pub use counted::Counted;
 pub use kept_rows::KeptRows;
 pub use lineage::{ColumnOrigin, Lineage};
 pub use mistake::PlanMistake;
+pub use moved::{Moved, compare};
 pub use session::{SessionSettings, is_out_of_memory};
 pub use workspace::{LandedTable, Workspace};
 

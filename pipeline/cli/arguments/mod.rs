@@ -2,11 +2,13 @@
 
 mod backfill;
 mod rejected;
+mod why;
 
 pub use backfill::{
     BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange, BackfillResumeArguments,
 };
 pub use rejected::{RejectedArguments, RejectedCommand, ReplayArguments};
+pub use why::{WhyArguments, WhyFormat};
 
 use std::path::PathBuf;
 
@@ -90,6 +92,8 @@ pub enum Command {
     Test(TestArguments),
     /// Show what a run would do, and why
     Plan(PlanArguments),
+    /// Tell from what a table was built, what has come since, and what the next run would do
+    Why(WhyArguments),
     /// Land, build, check and publish a job for one day
     Run(RunArguments),
     /// Run a job for a range of days

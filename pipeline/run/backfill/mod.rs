@@ -11,7 +11,7 @@
 //! aside between two of them when a run waits for it.
 
 mod crew;
-mod old_days;
+pub(super) mod old_days;
 mod outlook;
 
 pub use outlook::{BackfillOutlook, DayOutlook, backfill_outlook};

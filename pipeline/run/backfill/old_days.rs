@@ -10,18 +10,20 @@ use crate::check::{Finding, check_row_count, check_table};
 use crate::config::{Job, Model, Project, TableName};
 use crate::plan::{Action, ModelStep, RunPlan};
 use crate::progress::StageProgress;
+use crate::state::Trigger;
 use crate::storage::{Release, Warehouse};
 use crate::transform::{Bindings, Candidate, KeptRows, LandedTable, Workspace};
 
 use super::super::build::{Builder, BuiltTable, sweep};
 use super::super::execute::{Progressed, TableReport, interruptible, rows_before, table_report};
+use super::super::histories::Histories;
 use super::super::landed::Landed;
 use super::super::prepare::find_job;
 use super::super::release::{StagedHistory, discard_history, stage_history};
 use super::super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What days have in common, and the tables among it that were built so far.
-pub(super) struct OldDays {
+pub(in crate::run) struct OldDays {
     project: Arc<Project>,
     surroundings: Surroundings,
     pub warehouse: Warehouse,
@@ -33,6 +35,8 @@ pub(super) struct OldDays {
     shared: Mutex<Shared>,
     /// Query partitions of one day.
     parallelism: usize,
+    /// The models whose histories are written, for days on which not all of them are.
+    only: BTreeMap<NaiveDate, Vec<TableName>>,
 }
 
 struct Shared {
@@ -55,7 +59,7 @@ struct SharedTable {
 
 /// A day that was built and checked.
 #[derive(Debug, Default)]
-pub(super) struct DayWork {
+pub(in crate::run) struct DayWork {
     pub histories: Vec<StagedHistory>,
     /// The shared tables that it needed and that are to be published.
     pub shared: BTreeSet<TableName>,
@@ -91,9 +95,15 @@ impl OldDays {
             workspace,
             shared: Mutex::new(shared),
             parallelism,
+            only: BTreeMap::new(),
         };
         days.builder(&days.workspace).register_inputs()?;
         Ok(days)
+    }
+
+    /// Writes on these days only the histories of these models.
+    pub fn only(self, only: BTreeMap<NaiveDate, Vec<TableName>>) -> Self {
+        Self { only, ..self }
     }
 
     fn builder<'a>(&'a self, workspace: &'a Workspace) -> Builder<'a> {
@@ -109,7 +119,28 @@ impl OldDays {
     }
 
     pub fn plan(&self, request: &RunRequest) -> RunPlan {
-        self.landed.plan(&self.project, request)
+        match self.only.get(&request.as_of) {
+            Some(models) => self.landed.plan_of(&self.project, request, models),
+            None => self.landed.plan(&self.project, request),
+        }
+    }
+
+    /// The run of a day.
+    pub fn request(&self, as_of: NaiveDate) -> RunRequest {
+        RunRequest {
+            job: self.job.name.clone(),
+            as_of,
+            select: Vec::new(),
+            full_refresh: false,
+            variables: Vec::new(),
+            trigger: Trigger::Manual,
+            backfill_id: None,
+        }
+    }
+
+    /// What was known of the days of all histories when the first day was planned.
+    pub fn histories(&self) -> Histories {
+        Histories::of(&self.landed.plan(&self.project, &self.request(NaiveDate::default())))
     }
 
     /// The landed versions that all days read.
