@@ -7,11 +7,11 @@ use chrono::Utc;
 use super::context::Context;
 use super::failure::{Failure, Report};
 use crate::check::{Finding, Outcome};
-use crate::config::Project;
+use crate::config::{Environment, Project};
 use crate::land::{LandError, LandingReport};
 use crate::publish::PublishError;
 use crate::run::{RunError, Surroundings};
-use crate::storage::Stores;
+use crate::storage::{RetryPolicy, Stores};
 
 /// How many findings and reasons an error lists.
 const LISTED: usize = 10;
@@ -20,11 +20,16 @@ const LISTED: usize = 10;
 #[allow(clippy::disallowed_methods, reason = "the clock of all runs")]
 pub fn surroundings(context: &Context, project: &Project) -> Surroundings {
     Surroundings {
-        stores: Stores::new(&project.environment.storage),
+        stores: stores(&project.environment),
         clock: Arc::new(Utc::now),
         progress: context.progress.clone(),
         interrupt: context.interrupt.clone(),
     }
+}
+
+/// The stores of an environment: opened with its options, and waited for as long as it says.
+pub fn stores(environment: &Environment) -> Stores {
+    Stores::new(&environment.storage).with_retries(RetryPolicy::within(environment.store_patience))
 }
 
 /// Says which objects hold more than their source allows.

@@ -34,6 +34,8 @@ pub struct Environment {
     pub parallelism: usize,
     /// How long a job stays taken by a process that does not answer; a living one renews it.
     pub lease: Duration,
+    /// How long a call to a store that fails is made again.
+    pub store_patience: Duration,
     /// SQL roots, absolute, in order: the first that has a model wins.
     pub sql: Vec<PathBuf>,
     /// The standard parameters with this environment's values, and those the project adds.
@@ -56,6 +58,7 @@ impl fmt::Debug for Environment {
             .field("memory_limit", &self.memory_limit)
             .field("parallelism", &self.parallelism)
             .field("lease", &self.lease)
+            .field("store_patience", &self.store_patience)
             .field("sql", &self.sql)
             .field("parameters", &self.parameters)
             .field("storage", &self.storage.keys().collect::<Vec<_>>())

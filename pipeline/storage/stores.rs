@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectStore, ObjectStoreScheme, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreScheme};
 use url::Url;
 
 use super::{RetryPolicy, RetryingStore, StorageError};
@@ -74,7 +73,7 @@ impl Stores {
         // Options that another kind of store understands are none of this one's.
         macro_rules! remote {
             ($builder:ty) => {{
-                let mut builder = <$builder>::new().with_url(url.as_str()).with_retry(retries_of_requests());
+                let mut builder = <$builder>::new().with_url(url.as_str()).with_retry(self.retries.of_requests());
                 for (name, value) in self.options.iter() {
                     if let Ok(key) = name.parse() {
                         builder = builder.with_config(key, value);
@@ -93,20 +92,6 @@ impl Stores {
                 RetryingStore::new(Arc::from(store), self.retries.clone())
             }
         })
-    }
-}
-
-/// How a single request is repeated below [`RetryPolicy`]: for short disturbances, so that both together do not wait for
-/// many minutes.
-fn retries_of_requests() -> RetryConfig {
-    RetryConfig {
-        backoff: BackoffConfig {
-            init_backoff: Duration::from_millis(100),
-            max_backoff: Duration::from_secs(5),
-            base: 2.0,
-        },
-        max_retries: 4,
-        retry_timeout: Duration::from_secs(30),
     }
 }
 

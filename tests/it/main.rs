@@ -22,6 +22,7 @@ mod functions;
 mod hostile;
 mod independent;
 mod land;
+mod matrix;
 mod memory;
 mod models;
 mod projects;

@@ -7,12 +7,13 @@ use url::Url;
 
 use super::Finding;
 use crate::cli::Report;
+use crate::cli::surroundings::stores;
 use crate::config::Environment;
 use crate::storage::{ConditionalPut, StorageError, Stores, probe_store};
 
 /// Lists the raw store; writes, reads, overwrites conditionally and deletes a probe in the warehouse.
 pub(super) async fn check(environment: &Environment, now: DateTime<Utc>) -> Vec<Finding> {
-    let stores = Stores::new(&environment.storage);
+    let stores = stores(environment);
     let mut findings = vec![check_raw(&stores, &environment.raw.0).await];
     findings.extend(check_warehouse(&stores, &environment.warehouse.0, now).await);
     findings

@@ -39,6 +39,8 @@ pub(crate) struct RawEnvironment {
     pub parallelism: Option<Placed<u32>>,
     /// How long a job stays taken when the process or machine that runs it no longer answers, such as `60s` (the default). A living process renews it; one that is known to be dead frees it at once.
     pub lease: Option<Text>,
+    /// How long a call to a store that fails or does not answer is made again before the run gives up, such as `2m` (the default).
+    pub store_patience: Option<Text>,
     /// Folders of models, in order: the first that has a model wins. The default is `[sql]`.
     pub sql: Option<Vec<Text>>,
     /// Values of the standard parameters, and parameters of the project's own: `$name` in a model.

@@ -55,6 +55,8 @@ pub(crate) fn validate_environment(
     let memory_limit =
         raw.memory_limit.as_ref().and_then(|text| findings.parse("memory_limit", text, parse_memory_limit));
     let lease = raw.lease.as_ref().and_then(|text| findings.parse("lease", text, parse_lease));
+    let store_patience =
+        raw.store_patience.as_ref().and_then(|text| findings.parse("store_patience", text, parse_store_patience));
     let sql_roots = sql_roots(findings, raw.sql.as_deref(), root, is_folder);
     let parameters = environment_parameters(findings, &raw.parameters);
     let storage = storage(findings, &raw.storage);
@@ -69,6 +71,7 @@ pub(crate) fn validate_environment(
             memory_limit: memory_limit.unwrap_or(DEFAULT_MEMORY_LIMIT),
             parallelism: raw.parallelism.as_ref().map_or_else(cores, |count| count.value as usize),
             lease: lease.unwrap_or(DEFAULT_LEASE),
+            store_patience: store_patience.unwrap_or(DEFAULT_STORE_PATIENCE),
             sql: sql_roots.iter().map(|(_, folder)| folder.clone()).collect(),
             parameters: parameters.clone(),
             storage,
@@ -82,6 +85,8 @@ const DEFAULT_MEMORY_LIMIT: u64 = 2 << 30;
 const LEAST_MEMORY_LIMIT: u64 = 64 << 20;
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 const LEAST_LEASE: Duration = Duration::from_secs(1);
+const DEFAULT_STORE_PATIENCE: Duration = Duration::from_secs(120);
+const LEAST_STORE_PATIENCE: Duration = Duration::from_millis(100);
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -129,6 +134,11 @@ fn parse_memory_limit(text: &str) -> Result<u64, Unfit> {
 fn parse_lease(text: &str) -> Result<Duration, Unfit> {
     let lease = parse_duration(text)?;
     if lease < LEAST_LEASE { Err(Unfit::new("at least `1s`")) } else { Ok(lease) }
+}
+
+fn parse_store_patience(text: &str) -> Result<Duration, Unfit> {
+    let patience = parse_duration(text)?;
+    if patience < LEAST_STORE_PATIENCE { Err(Unfit::new("at least `100ms`")) } else { Ok(patience) }
 }
 
 fn sql_roots(

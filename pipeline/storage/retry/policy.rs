@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
-use object_store::{Error, Result};
+use object_store::{BackoffConfig, Error, Result, RetryConfig};
 use uuid::Uuid;
 
 use super::failure::{StoreFailure, generic, is_transient};
@@ -43,6 +43,31 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The default with another patience: where that is short, the pauses are, too.
+    pub fn within(patience: Duration) -> Self {
+        let usual = Self::default();
+        Self {
+            first_backoff: usual.first_backoff.min(patience / 50),
+            longest_backoff: usual.longest_backoff.min(patience / 10),
+            patience,
+            ..usual
+        }
+    }
+
+    /// How a single request is repeated below: for short disturbances, so that both together do not wait for many
+    /// minutes.
+    pub(in crate::storage) fn of_requests(&self) -> RetryConfig {
+        RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100).min(self.patience / 100),
+                max_backoff: Duration::from_secs(5).min(self.patience / 20),
+                base: 2.0,
+            },
+            max_retries: 4,
+            retry_timeout: Duration::from_secs(30).min(self.patience / 4),
+        }
+    }
+
     /// Waits by this function instead of by the clock: for tests.
     #[must_use]
     pub fn with_sleep(self, sleep: impl Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {

@@ -13,6 +13,7 @@ fn a_minimal_project_has_defaults() {
     let environment = &project.environment;
     assert_eq!(environment.name, "local");
     assert_eq!((environment.memory_limit, environment.lease), (2 << 30, Duration::from_secs(60)));
+    assert_eq!(environment.store_patience, Duration::from_secs(120));
     assert!(environment.parallelism >= 1);
     assert_eq!(environment.parameters, Parameters::standard());
     assert!(environment.sql.is_empty() && environment.storage.is_empty() && project.models.is_empty());

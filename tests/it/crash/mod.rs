@@ -7,20 +7,20 @@ mod leftovers;
 mod logs;
 mod processes;
 mod random_vacuum;
-mod vacuum;
+pub(crate) mod vacuum;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use bytes::Bytes;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use lifecycle::run::{RunError, RunReport, RunRequest, Surroundings, run_job};
 use lifecycle::state::{State, Trigger};
-use lifecycle::storage::Warehouse;
+use lifecycle::storage::{Release, Warehouse};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::run::{Rows, Shop, wait_for};
@@ -204,22 +204,28 @@ fn exports(shop: &Shop) -> Everything {
     for entry in std::fs::read_dir(shop.path("warehouse/exports/nightly")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let mut rows: Rows = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("csv") => std::fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect(),
-            Some("parquet") => parquet_rows(&path),
-            _ => continue,
-        };
-        rows.sort();
-        all.insert(format!("export {name}"), rows);
+        if let Some(rows) = export_rows(&name, std::fs::read(&path).unwrap().into()) {
+            all.insert(format!("export {name}"), rows);
+        }
     }
     all
 }
 
-fn parquet_rows(path: &Path) -> Rows {
+/// The rows of an export, sorted; `None` where the file is none.
+pub fn export_rows(name: &str, bytes: Bytes) -> Option<Rows> {
+    let mut rows: Rows = match name.rsplit_once('.')?.1 {
+        "csv" => String::from_utf8(bytes.to_vec()).unwrap().lines().map(str::to_owned).collect(),
+        "parquet" => parquet_rows(bytes),
+        _ => return None,
+    };
+    rows.sort();
+    Some(rows)
+}
+
+fn parquet_rows(bytes: Bytes) -> Rows {
     let options = FormatOptions::default().with_null("null");
-    let file = std::fs::File::open(path).unwrap();
     let mut rows = Rows::new();
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+    for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
         let batch = batch.unwrap();
         let columns: Vec<_> =
             batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
@@ -233,23 +239,24 @@ fn parquet_rows(path: &Path) -> Rows {
 /// The tables of the current release whose newest version holds other files than the version that the release names:
 /// where whoever reads the Delta table sees something else than the release.
 pub fn unlike_the_release(shop: &Shop) -> Vec<String> {
-    let release = shop.release();
-    let warehouse = warehouse(shop);
-    wait_for(async {
-        let mut unlike = Vec::new();
-        for (name, released) in &release.tables {
-            let (schema, table) = name.split_once('.').unwrap();
-            let table = warehouse.table(schema, table).unwrap();
-            let paths = |snapshot: lifecycle::storage::Snapshot| -> BTreeSet<String> {
-                snapshot.files.iter().map(|file| file.path().to_owned()).collect()
-            };
-            let newest = paths(table.snapshot().await.unwrap().unwrap());
-            if newest != paths(table.snapshot_at(released.version).await.unwrap()) {
-                unlike.push(name.clone());
-            }
+    wait_for(unlike(&warehouse(shop), &shop.release()))
+}
+
+/// The same of any warehouse.
+pub async fn unlike(warehouse: &Warehouse, release: &Release) -> Vec<String> {
+    let mut unlike = Vec::new();
+    for (name, released) in &release.tables {
+        let (schema, table) = name.split_once('.').unwrap();
+        let table = warehouse.table(schema, table).unwrap();
+        let paths = |snapshot: lifecycle::storage::Snapshot| -> BTreeSet<String> {
+            snapshot.files.iter().map(|file| file.path().to_owned()).collect()
+        };
+        let newest = paths(table.snapshot().await.unwrap().unwrap());
+        if newest != paths(table.snapshot_at(released.version).await.unwrap()) {
+            unlike.push(name.clone());
         }
-        unlike
-    })
+    }
+    unlike
 }
 
 /// Waits until something is so; fails after a minute.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use lifecycle::publish::PublishError;
 use lifecycle::run::{RunError, VacuumReport, VacuumRequest, rollback_job, vacuum};
 use lifecycle::state::LeaseOutcome;
@@ -202,26 +202,30 @@ pub fn age(shop: &Shop, days: i64) {
     for name in names(shop) {
         let path = shop.path("warehouse").join(&name);
         if name.ends_with(".json") && !name.starts_with("exports/") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let mut lines: Vec<serde_json::Value> = if name.starts_with("releases/") {
-                vec![serde_json::from_str(&text).unwrap()]
-            } else {
-                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-            };
-            for line in &mut lines {
-                if let Some(created) = line.get_mut("created_at") {
-                    *created = then.to_rfc3339().into();
-                }
-                if let Some(info) = line.get_mut("commitInfo") {
-                    info["timestamp"] = then.timestamp_millis().into();
-                }
-            }
-            let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            let text = aged(&name, &std::fs::read_to_string(&path).unwrap(), then);
             std::fs::remove_file(&path).unwrap();
-            std::fs::write(&path, text.join("\n")).unwrap();
+            std::fs::write(&path, text).unwrap();
         }
         std::fs::File::options().append(true).open(&path).unwrap().set_modified(then.into()).unwrap();
     }
+}
+
+/// A commit or a release record as of another moment.
+pub fn aged(name: &str, text: &str, then: DateTime<Utc>) -> String {
+    let mut lines: Vec<serde_json::Value> = if name.starts_with("releases/") {
+        vec![serde_json::from_str(text).unwrap()]
+    } else {
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    for line in &mut lines {
+        if let Some(created) = line.get_mut("created_at") {
+            *created = then.to_rfc3339().into();
+        }
+        if let Some(info) = line.get_mut("commitInfo") {
+            info["timestamp"] = then.timestamp_millis().into();
+        }
+    }
+    lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

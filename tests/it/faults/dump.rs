@@ -1,11 +1,13 @@
 //! Everything that lies in a bucket, as text that can be compared.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
-use lifecycle::storage::{Snapshot, Table, Warehouse};
+use lifecycle::storage::{Snapshot, StorageError, Table, Warehouse};
 use object_store::ObjectStoreExt;
 
 /// Rows as text, sorted.
@@ -13,11 +15,17 @@ pub type Rows = Vec<String>;
 
 /// All rows of one version of a table, all columns; every file that the version names must be there.
 pub async fn rows(table: &Table, snapshot: &Snapshot) -> Rows {
+    try_rows(table, snapshot, &[]).await.unwrap()
+}
+
+/// The same without some columns, or why it cannot be read.
+pub async fn try_rows(table: &Table, snapshot: &Snapshot, hidden: &[&str]) -> Result<Rows, StorageError> {
+    let fields = snapshot.schema.fields().iter().filter(|field| !hidden.contains(&field.name().as_str()));
+    let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
     let options = FormatOptions::default().with_null("null");
     let mut rows = Vec::new();
     for file in &snapshot.files {
-        let batches: Vec<RecordBatch> =
-            table.read(file, snapshot.schema.clone()).await.unwrap().try_collect().await.unwrap();
+        let batches: Vec<RecordBatch> = table.read(file, schema.clone()).await?.try_collect().await?;
         for batch in &batches {
             let columns: Vec<_> =
                 batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
@@ -27,7 +35,7 @@ pub async fn rows(table: &Table, snapshot: &Snapshot) -> Rows {
         }
     }
     rows.sort();
-    rows
+    Ok(rows)
 }
 
 /// A landed table as it is now, all kinds of rows; empty where it is none yet.

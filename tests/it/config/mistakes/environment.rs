@@ -31,6 +31,7 @@ pub fn mistakes() -> Vec<Mistake> {
         ),
         replace(LOCAL, "lease: 90s", "lease: soon", (18, 8), "`lease` is `soon`, expected a duration such as `30s`"),
         replace(LOCAL, "lease: 90s", "lease: 100ms", (18, 8), "expected at least `1s`"),
+        replace(LOCAL, "lease: 90s", "store_patience: 10ms", (18, 17), "expected at least `100ms`"),
         replace(LOCAL, "[sql]", "[sql, ../shared/sql]", (9, 12), "`sql` names `../shared/sql`, which is not a folder"),
         replace(LOCAL, "[sql]", "sql", (9, 6), "`sql` is text, expected a list"),
         replace(
