@@ -13,8 +13,8 @@ use crate::land::TouchedDays;
 use crate::plan::days_in_words;
 use crate::run::{Explanation, LandingInput, WaitingObject, explain, find_table};
 
-/// Landings, objects and tables that a text for people names.
-const LISTED: usize = 20;
+/// Landings of each source that a text for people names.
+const LISTED: usize = 5;
 
 /// Explains a table.
 pub async fn execute(arguments: &WhyArguments, context: &Context) -> Result<ExitCode, Failure> {
@@ -46,7 +46,8 @@ fn print(found: &Explanation, context: &Context, zone: chrono_tz::Tz) -> Result<
             numbers::instant(built.at, zone)
         ),
         (None, None) => "never: the job has published nothing".to_owned(),
-        (None, Some(_)) => "not known, or never".to_owned(),
+        (None, Some(_)) if found.is_released => "by a release whose record says no more".to_owned(),
+        (None, Some(_)) => "never".to_owned(),
     };
     let style = if found.verdict.is_stale { Style::Warning } else { Style::Good };
     let action = output.paint(&found.verdict.action, style);
@@ -82,28 +83,41 @@ fn print_sources(found: &Explanation, context: &Context) -> Result<(), Failure> 
 /// What landed since, the newest first, and what waits.
 fn print_landings(found: &Explanation, context: &Context, zone: chrono_tz::Tz) -> Result<(), Failure> {
     let mut table = TextTable::default().text("since then").text("when").text("run").text("touched").text("objects");
-    let mut rows = Vec::new();
+    let mut is_empty = true;
     for source in &found.sources {
-        let name = |version: u64| format!("landed.{} {version}", source.source);
-        rows.extend(source.landings.iter().map(|landing| {
+        let name = format!("landed.{}", source.source);
+        let mut rows: Vec<[String; 5]> = Vec::new();
+        for landing in source.landings.iter().rev().take(LISTED) {
             let run = landing.facts.run.as_deref().map(numbers::short_id).unwrap_or_default();
             let at = landing.at.map(|at| numbers::instant(at, zone)).unwrap_or_default();
-            [name(landing.version), at, run.to_owned(), touched(landing), objects(landing)].map(Cell::from)
-        }));
-        rows.extend(source.waiting.iter().map(|object| {
-            let day = object.day.map(|day| day.to_string()).unwrap_or_default();
-            let source = format!("landed.{}", source.source);
-            [source, "waits".to_owned(), String::new(), day, waiting(object)].map(Cell::from)
-        }));
+            rows.push([String::new(), at, run.to_owned(), touched(landing), objects(landing)]);
+        }
+        if source.landings.len() > LISTED {
+            let more = numbers::plural((source.landings.len() - LISTED) as u64, "landing", "landings");
+            rows.push([String::new(), format!("{more} before"), String::new(), String::new(), String::new()]);
+        }
+        if let Some(first) = source.waiting.first() {
+            let days = source.waiting.iter().filter_map(|object| object.day).collect();
+            let days = if source.waiting.iter().any(|object| object.day.is_some()) {
+                days_in_words(&days)
+            } else {
+                String::new()
+            };
+            let more = source.waiting.len() - 1;
+            let more = if more > 0 { format!(" and {} more", numbers::count(more as u64)) } else { String::new() };
+            rows.push([String::new(), "waits".to_owned(), String::new(), days, format!("{}{more}", waiting(first))]);
+        }
+        if let Some(first) = rows.first_mut() {
+            first[0] = name;
+        }
+        is_empty &= rows.is_empty();
+        rows.into_iter().for_each(|row| table.row(row.map(Cell::from)));
     }
-    if rows.is_empty() {
+    if is_empty {
         return Ok(());
     }
-    let more = rows.len().saturating_sub(LISTED);
-    rows.into_iter().take(LISTED).for_each(|row| table.row(row));
     context.output.text("\n")?;
-    context.output.table(&table)?;
-    if more > 0 { context.output.text(&format!("and {more} more: `-o json` has all\n")) } else { Ok(()) }
+    context.output.table(&table)
 }
 
 fn touched(landing: &LandingInput) -> String {

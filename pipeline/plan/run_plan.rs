@@ -251,7 +251,7 @@ fn decide(
     if released.definition != fingerprint.definition {
         let reason = match changes {
             None => "its SQL, its columns, a parameter or a seed changed".to_owned(),
-            Some(parts) => format!("{} changed", list(parts)),
+            Some(parts) => format!("{} changed", parts_in_words(parts)),
         };
         return (Action::BuildWhole, reason);
     }
@@ -367,6 +367,17 @@ fn drop_unneeded_builds(inputs: &PlanInputs<'_>, models: &mut Vec<ModelStep>, is
         }
     }
     models.retain(|step| needed.contains(&step.model));
+}
+
+/// `its SQL, parameter churn_window_days and seed stages`.
+fn parts_in_words(parts: &[String]) -> String {
+    const NAMED: usize = 5;
+    let more = parts.len().saturating_sub(NAMED);
+    match parts.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().as_slice() {
+        named if more > 0 => format!("{} and {more} more", named.join(", ")),
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        named => named.concat(),
+    }
 }
 
 fn list(names: &[String]) -> String {

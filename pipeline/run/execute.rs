@@ -21,7 +21,7 @@ use super::lease::HeldLease;
 use super::prepare::{Prepared, check_request, find_job, prepare};
 use super::record::record;
 use super::release::{Publication, export, pin, publish, settle};
-use super::repair::{RepairReport, repair};
+use super::repair::{Repair, RepairReport};
 use super::retry::Attempt;
 use super::turns;
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
@@ -182,14 +182,8 @@ async fn work(
     let sources = prepared.plan.sources.clone();
     let landed = land_and_look(project, surroundings, prepared, lease, run).await?;
     let plan = RunPlan { sources, ..landed.plan(project, request) };
-    let mut release = None;
-    // Where only histories lack something, the tables stay as they are.
-    if plan.builds() || !run.done.landings.is_empty() || !plan.repairs() {
-        let built = build_and_publish(project, surroundings, request, lease, (&landed, &plan), run, carried);
-        release = Some(built.await?);
-    }
-    let repaired = repair(project, surroundings, lease, landed, &plan, release.clone(), run).await?;
-    Ok((plan, repaired.or(release)))
+    let release = build_and_publish(project, surroundings, request, lease, (&landed, &plan), run, carried).await?;
+    Ok((plan, Some(release)))
 }
 
 /// Does what is left where nothing is to be done: a process may have died between a release and its exports.
@@ -251,6 +245,18 @@ pub(super) async fn build_and_publish(
     };
     let mut built = Vec::new();
     let outcome = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built).await;
+    let repaired = match outcome {
+        Ok(()) => Repair::begin(project, surroundings, landed, plan, (&workspace, &built, &run.done.findings)).await,
+        Err(error) => Err(error),
+    };
+    let (mut repair, ready) = match repaired {
+        Ok(repaired) => repaired,
+        Err(error) => {
+            let (graph, findings) = (&prepared.graph, run.done.findings.as_slice());
+            carried.take(built, Left { plan, graph, findings, is_tried: false }).await;
+            return Err(error);
+        }
+    };
     let publication = Publication {
         project,
         warehouse: &warehouse,
@@ -259,25 +265,25 @@ pub(super) async fn build_and_publish(
         as_of: request.as_of,
         current: prepared.current.as_ref(),
         built: &built,
-        staged: Vec::new(),
-        histories: Histories::of(plan),
+        staged: ready.staged.clone(),
+        histories: Histories { planned: plan.histories.clone(), verified: ready.verified.clone() },
         landed: landed.versions(),
         now: (surroundings.clock)(),
     };
-    let pinned = match outcome {
-        Ok(()) => pin(&publication, lease).await,
-        Err(error) => Err(error),
-    };
-    let published = match pinned {
+    let published = match pin(&publication, lease).await {
         Ok(pinned) => publish(&publication, pinned, lease, surroundings).await.map_err(|error| (error, true)),
-        Err(error) => Err((error, false)),
+        Err(error) => {
+            repair.discard(&ready).await;
+            Err((error, false))
+        }
     };
     match published {
         Ok(release) => {
             note_versions(&mut run.done.tables, &release);
             carried.forget(&built);
             sweep(&built, |built| built.step.publishes).await;
-            Ok(release)
+            run.done.repairs.extend(ready.reports);
+            repair.go_on(release, &publication, lease, &mut run.done.repairs).await
         }
         Err((error, is_tried)) => {
             let (graph, findings) = (&prepared.graph, run.done.findings.as_slice());

@@ -12,6 +12,7 @@ use super::prepare::{Prepared, repair_window, states_after_landing};
 use super::{RunError, RunRequest, Surroundings, warehouse};
 
 /// A prepared job after its landing: from here on, plans cost nothing, for whatever day.
+#[derive(Clone)]
 pub(super) struct Landed {
     /// Its sources have nothing waiting any more.
     pub prepared: Prepared,

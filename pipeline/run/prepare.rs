@@ -20,6 +20,7 @@ const SOURCES_AT_ONCE: usize = 8;
 const COMMITS_AT_ONCE: usize = 8;
 
 /// A job that is ready to be planned, and its plan.
+#[derive(Clone)]
 pub struct Prepared {
     pub plan: RunPlan,
     pub graph: Graph,
@@ -32,6 +33,7 @@ pub struct Prepared {
 }
 
 /// One source with its landed table.
+#[derive(Clone)]
 pub struct PreparedSource {
     pub source: Source,
     pub table: Table,

@@ -1,17 +1,19 @@
 //! Puts facts that came late into the histories of past days: those days are built again, and what moved is told.
 //!
 //! ```text
-//! release of the run's day -> late days built, newest first -> rows compared -> moved: committed | unmoved: noted -> release
+//! tables of the run's day built, checked -> late days built, newest first -> rows compared -> one release of all
+//!                                                             moved: committed | unmoved: noted
 //! ```
 //!
-//! The run's own release comes first: what is published late must not wait for what is repaired. A kill in between
-//! leaves the days marked as late, and the next run repairs them.
+//! A long repair must not keep the tables of the run's day from being published: what is more than [`DAYS_AT_ONCE`] days
+//! follows in releases of its own. A kill in between leaves the days marked as late, and the next run repairs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use crate::check::Finding;
 use crate::config::{Project, TableName};
 use crate::plan::{LateFacts, RunPlan, history_of};
 use crate::publish::files_of_day;
@@ -19,12 +21,13 @@ use crate::storage::{Release, Table};
 use crate::transform::{Bindings, Moved, Workspace, compare};
 
 use super::backfill::old_days::OldDays;
-use super::execute::{Progressed, RunAtWork};
+use super::build::BuiltTable;
+use super::execute::Progressed;
 use super::histories::Histories;
 use super::landed::Landed;
 use super::lease::HeldLease;
 use super::release::{Publication, StagedHistory, pin, publish};
-use super::{RunError, Surroundings, session_settings};
+use super::{RunError, Surroundings};
 
 /// Days that become one release.
 const DAYS_AT_ONCE: usize = 32;
@@ -52,98 +55,134 @@ pub enum RepairOutcome {
     Left,
 }
 
-/// Built, compared, and waiting for its release.
+/// Built, compared, and waiting for a release.
 #[derive(Default)]
-struct Ready {
-    staged: Vec<StagedHistory>,
-    verified: BTreeMap<String, BTreeSet<NaiveDate>>,
-    shared: BTreeSet<TableName>,
-    reports: Vec<RepairReport>,
-    days: usize,
+pub(super) struct Ready {
+    pub staged: Vec<StagedHistory>,
+    /// Days that did not move, by the history's name.
+    pub verified: BTreeMap<String, BTreeSet<NaiveDate>>,
+    pub reports: Vec<RepairReport>,
 }
 
-/// Builds the days again that a plan names, on top of the run's own release; returns the release that has them.
-///
-/// A day that cannot be built or fails its checks stays as it was, and does not stop the others.
-pub(super) async fn repair(
-    project: &Project,
-    surroundings: &Surroundings,
-    lease: &HeldLease,
-    mut landed: Landed,
-    plan: &RunPlan,
-    release: Option<Release>,
-    run: &mut RunAtWork,
-) -> Result<Option<Release>, RunError> {
-    for repair in &plan.repairs {
-        let left = |(day, late): (&NaiveDate, &LateFacts)| RepairReport {
-            table: history_of(&repair.model),
-            as_of: *day,
-            late: late.clone(),
-            outcome: RepairOutcome::Left,
-        };
-        run.done.repairs.extend(repair.left.iter().map(left));
-    }
-    if !plan.repairs() {
-        return Ok(None);
-    }
-    landed.prepared.current = release.or(landed.prepared.current);
-    let mut only: BTreeMap<NaiveDate, Vec<TableName>> = BTreeMap::new();
-    for repair in &plan.repairs {
-        for day in repair.days.keys() {
-            only.entry(*day).or_default().push(repair.model.clone());
-        }
-    }
-    let (histories, current) = (Histories::of(plan), landed.prepared.current.clone());
-    let days = OldDays::new(&Arc::new(project.clone()), surroundings, &plan.job, landed, 1).await?.only(only.clone());
-    let mut work = Repair { project, surroundings, lease, plan, histories, days, current, released: None };
-    let outcome = work.repair(only.into_keys().rev().collect(), run).await;
-    work.days.sweep().await;
-    outcome?;
-    Ok(work.released)
-}
-
-struct Repair<'a> {
+/// A repair at work.
+pub(super) struct Repair<'a> {
     project: &'a Project,
     surroundings: &'a Surroundings,
-    lease: &'a HeldLease,
     plan: &'a RunPlan,
-    /// What lacks what, as it was planned.
-    histories: Histories,
-    days: OldDays,
+    /// The release that was current when the plan was made.
     current: Option<Release>,
-    /// The newest release that this made.
-    released: Option<Release>,
+    workspace: &'a Workspace,
+    /// `None` where there is nothing to repair.
+    days: Option<OldDays>,
+    /// Ascending.
+    waiting: Vec<NaiveDate>,
 }
 
-impl Repair<'_> {
-    async fn repair(&mut self, days: Vec<NaiveDate>, run: &mut RunAtWork) -> Result<(), RunError> {
-        let stage = self.surroundings.progress.start("putting late facts into histories", Some(days.len() as u64));
+impl<'a> Repair<'a> {
+    /// Builds the newest days that a plan names, from the tables that its run has built and checked.
+    ///
+    /// A day that cannot be built or fails its checks stays as it was, and does not stop the others.
+    pub async fn begin(
+        project: &'a Project,
+        surroundings: &'a Surroundings,
+        landed: &Landed,
+        plan: &'a RunPlan,
+        run: (&'a Workspace, &[BuiltTable], &[Finding]),
+    ) -> Result<(Self, Ready), RunError> {
+        let mut only: BTreeMap<NaiveDate, Vec<TableName>> = BTreeMap::new();
+        for repair in &plan.repairs {
+            for day in repair.days.keys() {
+                only.entry(*day).or_default().push(repair.model.clone());
+            }
+        }
+        let waiting = only.keys().copied().collect();
+        let days = if only.is_empty() {
+            None
+        } else {
+            let project = Arc::new(project.clone());
+            let days = OldDays::beside(&project, surroundings, &plan.job, landed.clone(), run).await?;
+            Some(days.only(only))
+        };
+        let current = landed.prepared.current.clone();
+        let mut repair = Self { project, surroundings, plan, current, workspace: run.0, days, waiting };
+        let mut ready = repair.next().await?;
+        ready.reports.extend(left(plan));
+        Ok((repair, ready))
+    }
+
+    /// Builds the next days, the newest of those that wait.
+    async fn next(&mut self) -> Result<Ready, RunError> {
         let mut ready = Ready::default();
-        for day in days {
+        let Some(days) = &self.days else { return Ok(ready) };
+        let next = self.waiting.split_off(self.waiting.len().saturating_sub(DAYS_AT_ONCE));
+        let progress = &self.surroundings.progress;
+        let stage = progress.start("putting late facts into histories", Some(next.len() as u64));
+        for day in next.into_iter().rev() {
             stage.message(&day.to_string());
-            let built = self.build(day, &mut ready).await;
-            if let Err(error) = built {
-                self.days.discard(&ready.staged).await;
+            if let Err(error) = self.build(days, day, &mut ready).await {
+                days.discard(&ready.staged).await;
                 return Err(error);
             }
             stage.advance(1);
-            if ready.days >= DAYS_AT_ONCE {
-                self.publish(std::mem::take(&mut ready), run).await?;
-            }
         }
-        self.publish(ready, run).await?;
         stage.finish();
-        Ok(())
+        Ok(ready)
+    }
+
+    /// Deletes what will not be published.
+    pub async fn discard(&self, ready: &Ready) {
+        if let Some(days) = &self.days {
+            days.discard(&ready.staged).await;
+        }
+    }
+
+    /// Builds and publishes the days that are left when the run's own release is out; returns the last release.
+    ///
+    /// # Errors
+    /// The releases that were made stand; the other days are still marked.
+    pub async fn go_on(
+        &mut self,
+        mut release: Release,
+        own: &Publication<'_>,
+        lease: &HeldLease,
+        reports: &mut Vec<RepairReport>,
+    ) -> Result<Release, RunError> {
+        while !self.waiting.is_empty() {
+            let ready = self.next().await?;
+            let publication = Publication {
+                project: own.project,
+                warehouse: own.warehouse,
+                job: own.job,
+                run_id: own.run_id,
+                as_of: own.as_of,
+                current: Some(&release),
+                built: &[],
+                staged: ready.staged.clone(),
+                histories: Histories { planned: own.histories.planned.clone(), verified: ready.verified.clone() },
+                landed: own.landed.clone(),
+                now: (self.surroundings.clock)(),
+            };
+            let pinned = match pin(&publication, lease).await {
+                Ok(pinned) => pinned,
+                Err(error) => {
+                    self.discard(&ready).await;
+                    return Err(error);
+                }
+            };
+            release = publish(&publication, pinned, lease, self.surroundings).await?;
+            reports.extend(ready.reports);
+        }
+        Ok(release)
     }
 
     /// Builds a day and compares it with what its histories have.
-    async fn build(&self, day: NaiveDate, ready: &mut Ready) -> Result<(), RunError> {
+    async fn build(&self, days: &OldDays, day: NaiveDate, ready: &mut Ready) -> Result<(), RunError> {
         let late = |model: &TableName| {
             let of_model = self.plan.repairs.iter().find(|repair| repair.model == *model);
             of_model.and_then(|repair| repair.days.get(&day)).cloned()
         };
         // What is built and checked here is told as what moved, not among the tables of the run's own day.
-        let work = match self.days.build(&self.days.request(day), &mut Progressed::default()).await {
+        let work = match days.build(&days.request(day), &mut Progressed::default()).await {
             Ok(work) => work,
             Err(error) if error.may_pass() || matches!(error, RunError::Interrupted) => return Err(error),
             Err(error) => {
@@ -158,16 +197,14 @@ impl Repair<'_> {
                 return Ok(());
             }
         };
-        ready.shared.extend(work.shared);
-        ready.days += 1;
         let mut histories = work.histories.into_iter();
         while let Some(staged) = histories.next() {
             let table = history_of(&staged.step.model);
             let Some(late) = late(&staged.step.model) else {
-                ready.staged.push(staged);
+                days.discard(&[staged]).await;
                 continue;
             };
-            let moved = match self.compare(&table, &staged).await {
+            let moved = match self.compare(days, &table, &staged).await {
                 Ok(moved) => moved,
                 Err(error) => {
                     ready.staged.push(staged);
@@ -176,7 +213,7 @@ impl Repair<'_> {
                 }
             };
             let outcome = if moved.is_nothing() {
-                self.days.discard(&[staged]).await;
+                days.discard(&[staged]).await;
                 ready.verified.entry(table.to_string()).or_default().insert(day);
                 RepairOutcome::Unmoved
             } else {
@@ -188,8 +225,8 @@ impl Repair<'_> {
         Ok(())
     }
 
-    async fn compare(&self, history: &TableName, staged: &StagedHistory) -> Result<Moved, RunError> {
-        let table: Table = self.days.warehouse.table(&history.schema, &history.table)?;
+    async fn compare(&self, days: &OldDays, history: &TableName, staged: &StagedHistory) -> Result<Moved, RunError> {
+        let table: Table = days.warehouse.table(&history.schema, &history.table)?;
         let released = self.current.as_ref().and_then(|release| release.tables.get(&history.to_string()));
         let before = match released {
             Some(released) => files_of_day(&table.snapshot_at(released.version).await?.files, staged.as_of),
@@ -197,43 +234,21 @@ impl Repair<'_> {
         };
         let Some(model) = self.project.models.get(&staged.step.model) else { return Ok(Moved::default()) };
         let bindings = Bindings::new(staged.as_of, &self.project.environment.parameters);
-        let workspace = Workspace::new(&session_settings(self.project), bindings, &self.surroundings.stores)?;
+        let workspace = self.workspace.sibling_for(bindings, self.project.environment.parallelism)?;
         Ok(compare(&workspace, model, &table, &before, &staged.files).await?)
     }
+}
 
-    /// Makes a release of the days that are ready.
-    async fn publish(&mut self, ready: Ready, run: &mut RunAtWork) -> Result<(), RunError> {
-        if ready.days == 0 {
-            run.done.repairs.extend(ready.reports);
-            return Ok(());
-        }
-        let shared = self.days.unpublished(&ready.shared).await;
-        let publication = Publication {
-            project: self.project,
-            warehouse: &self.days.warehouse,
-            job: &self.days.job,
-            run_id: &run.run_id,
-            as_of: self.plan.as_of,
-            current: self.current.as_ref(),
-            built: &shared,
-            histories: Histories { verified: ready.verified, ..self.histories.clone() },
-            staged: ready.staged.clone(),
-            landed: self.days.versions(),
-            now: (self.surroundings.clock)(),
-        };
-        let pinned = match pin(&publication, self.lease).await {
-            Ok(pinned) => pinned,
-            Err(error) => {
-                self.days.discard(&ready.staged).await;
-                return Err(error);
-            }
-        };
-        self.days.note_tried(&shared).await;
-        let release = publish(&publication, pinned, self.lease, self.surroundings).await?;
-        self.days.note_published(&shared).await;
-        run.done.repairs.extend(ready.reports);
-        self.current = Some(release.clone());
-        self.released = Some(release);
-        Ok(())
+/// Days that lack facts, and lie too far back.
+fn left(plan: &RunPlan) -> Vec<RepairReport> {
+    let mut reports = Vec::new();
+    for repair in &plan.repairs {
+        reports.extend(repair.left.iter().map(|(day, late)| RepairReport {
+            table: history_of(&repair.model),
+            as_of: *day,
+            late: late.clone(),
+            outcome: RepairOutcome::Left,
+        }));
     }
+    reports
 }

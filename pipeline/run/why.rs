@@ -32,6 +32,8 @@ pub struct Explanation {
     pub release: Option<u64>,
     /// When its rows were written: those of the day, where one was asked for.
     pub built: Option<Built>,
+    /// Whether the current release has it: the table, or the day of the history.
+    pub is_released: bool,
     pub verdict: Verdict,
     /// What changed of its definition, and of those that it reads.
     pub sources: Vec<SourceInput>,
@@ -140,6 +142,7 @@ pub async fn explain(
         verdict: asked.verdict(step, built.is_some()),
         sources: asked.sources(step, &landed).await?,
         upstream: asked.upstream(),
+        is_released: asked.is_released(),
         built,
     })
 }
@@ -175,6 +178,14 @@ impl Asked<'_> {
 
     fn released(&self) -> Option<&ReleasedTable> {
         self.prepared.current.as_ref()?.tables.get(&self.table.to_string())
+    }
+
+    fn is_released(&self) -> bool {
+        let has_day = |released: &ReleasedTable| match (self.model, self.day) {
+            (Some(_), Some(day)) => released.days.contains_key(&day),
+            _ => true,
+        };
+        self.released().is_some_and(has_day)
     }
 
     /// What was late of a day of this history when the plan was made; `None` where the history has no such day.
@@ -273,7 +284,8 @@ impl Asked<'_> {
         let Some(day) = self.day else {
             let days = self.prepared.plan.histories.get(&self.table.to_string());
             let late = days.into_iter().flatten().filter(|(_, known)| !known.late.is_empty());
-            let repaired = late.clone().filter(|(day, _)| self.repairs(**day)).count();
+            let is_written = |day: NaiveDate| step.writes_history && day == self.prepared.plan.as_of;
+            let repaired = late.clone().filter(|(day, _)| self.repairs(**day) || is_written(**day)).count();
             let reason = match late.count() {
                 0 => "nothing that landed since belongs to a past day".to_owned(),
                 late => format!("{late} of its days lack facts that came late, {repaired} of them are built again"),

@@ -58,7 +58,7 @@ fn by_grain(model: &Model) -> String {
     let key = model.grain.first().map(|column| quoted(column)).unwrap_or_default();
     let same_key = model.grain.iter().map(|column| format!("b.{0} = a.{0}", quoted(column)));
     let others = model.columns.iter().filter(|column| !model.grain.contains(&column.name));
-    let is_other = others.map(|column| format!("b.{0} is distinct from a.{0}", quoted(&column.name)));
+    let is_other = others.map(|column| format!("(b.{0} is distinct from a.{0})", quoted(&column.name)));
     let is_changed = is_other.chain(["false".to_owned()]).collect::<Vec<_>>().join(" or ");
     format!(
         "select sum(case when b.{key} is null then 1 else 0 end), sum(case when a.{key} is null then 1 else 0 end),
@@ -72,7 +72,7 @@ fn without_grain() -> String {
     let only = |one: &str, other: &str| {
         format!("select count(*) from (select * from moved.{one} except select * from moved.{other})")
     };
-    format!("select ({}), ({}), 0", only("after", "before"), only("before", "after"))
+    format!("select ({}) as added, ({}) as removed, 0 as changed", only("after", "before"), only("before", "after"))
 }
 
 fn quoted(word: &str) -> String {

@@ -13,8 +13,8 @@ use super::parse_day;
   lifecycle why marts.churn_history 2025-12-06
   lifecycle why churn -o json
 
-Says when the table, or the day of it, was last built, from which landed versions, what has landed since and what waits,
-what changed of its definition, and what the next run would do with it. Nothing is changed.")]
+Says when the table, or the day of it, was last built, from which landed versions, what has landed since and what \
+waits, what changed of its definition, and what the next run would do with it. Nothing is changed.")]
 pub struct WhyArguments {
     /// The table: marts.churn, or churn where no other schema has one; a history is marts.churn_history
     #[arg(value_name = "TABLE")]

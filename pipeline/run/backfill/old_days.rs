@@ -81,9 +81,49 @@ impl OldDays {
     ) -> Result<Self, RunError> {
         let settings = session_settings(project);
         let parallelism = settings.parallelism.div_ceil(at_once.max(1)).max(1);
-        // Shared tables do not look at the day; any will do.
-        let bindings = Bindings::new(NaiveDate::default(), &landed.prepared.parameters);
-        let workspace = Workspace::new(&settings, bindings, &surroundings.stores)?;
+        let workspace = Workspace::new(&settings, any_day(&landed), &surroundings.stores)?;
+        Self::in_workspace(project, surroundings, job, landed, workspace, parallelism).await
+    }
+
+    /// Days that are built beside those of a run, from the tables that it has built and checked.
+    pub async fn beside(
+        project: &Arc<Project>,
+        surroundings: &Surroundings,
+        job: &str,
+        landed: Landed,
+        run: (&Workspace, &[BuiltTable], &[Finding]),
+    ) -> Result<Self, RunError> {
+        let (workspace, built, findings) = run;
+        let parallelism = session_settings(project).parallelism;
+        let own = workspace.sibling_for(any_day(&landed), parallelism)?;
+        let days = Self::in_workspace(project, surroundings, job, landed, own, parallelism).await?;
+        let mut shared = days.shared.lock().await;
+        for built in built.iter().filter(|built| !built.step.fingerprint.depends_on_as_of) {
+            let (Some(_), name) = (&built.candidate, &built.step.model) else { continue };
+            days.workspace.copy_table(workspace, name).await?;
+            let of_table = findings.iter().filter(|finding| finding.table == name.to_string());
+            let table = SharedTable {
+                built: built.clone(),
+                day: NaiveDate::MAX,
+                findings: Some(of_table.cloned().collect()),
+                // The run publishes it, or sweeps it.
+                is_tried: true,
+                is_published: true,
+            };
+            shared.tables.insert(name.clone(), table);
+        }
+        drop(shared);
+        Ok(days)
+    }
+
+    async fn in_workspace(
+        project: &Arc<Project>,
+        surroundings: &Surroundings,
+        job: &str,
+        landed: Landed,
+        workspace: Workspace,
+        parallelism: usize,
+    ) -> Result<Self, RunError> {
         let shared = Shared { tables: BTreeMap::new(), kept: KeptRows::new(&workspace) };
         let days = Self {
             project: project.clone(),
@@ -368,6 +408,11 @@ impl OldDays {
     pub fn project(&self) -> &Project {
         &self.project
     }
+}
+
+/// Shared tables do not look at the day; any will do.
+fn any_day(landed: &Landed) -> Bindings {
+    Bindings::new(NaiveDate::default(), &landed.prepared.parameters)
 }
 
 /// How a run that did not build a shared table itself tells of it.

@@ -135,8 +135,7 @@ impl Stage<'_> {
         };
         let (front, other) = (self.front(plan), self.front(None));
         let mut first = start(&self.shop, &front, &self.scenario.command, self.trial.patience(), "first");
-        let mut twin =
-            self.trial.has_twin.then(|| start(&self.shop, &other, &self.scenario.command, CALM, "twin"));
+        let mut twin = self.trial.has_twin.then(|| start(&self.shop, &other, &self.scenario.command, CALM, "twin"));
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             if self.trial.is_watched {
@@ -232,7 +231,9 @@ impl Stage<'_> {
             (Disturbance::Instant(_, "-KILL"), None) => true,
             // Before it listens for signals.
             (Disturbance::Instant(_, "-TERM"), None) => true,
-            (Disturbance::Instant(_, "-TERM") | Disturbance::Call(Plan { act: Act::Terminate(_), .. }), Some(130)) => true,
+            (Disturbance::Instant(_, "-TERM") | Disturbance::Call(Plan { act: Act::Terminate(_), .. }), Some(130)) => {
+                true
+            }
             (Disturbance::Call(Plan { act: Act::Fail(_) | Act::Delay(_) | Act::Sleep(_), .. }), Some(1 | 3)) => true,
             (_, Some(1)) if self.trial.has_twin => said.contains("is being run by process"),
             _ => false,
@@ -256,7 +257,9 @@ impl Stage<'_> {
         let (after, objects) = (&self.scenario.after, &self.bucket.objects);
         let differences = self.runtime.block_on(async {
             let tables = match self.scenario.kind {
-                Kind::Run | Kind::Backfill => published(objects).await.map(|now| difference(&now.tables, &after.published.tables)),
+                Kind::Run | Kind::Backfill => {
+                    published(objects).await.map(|now| difference(&now.tables, &after.published.tables))
+                }
                 Kind::Replay | Kind::Vacuum => Ok(None),
             };
             let landed = match self.scenario.kind {

@@ -15,7 +15,7 @@ fn without_members(kiosk: &Kiosk, number: u64) {
 }
 
 /// Runs that wrote the histories of the days 2 to 7, of which 4 ends a month. Tests copy it.
-fn after_six_nights() -> Kiosk {
+pub fn after_six_nights() -> Kiosk {
     static KIOSK: OnceLock<Kiosk> = OnceLock::new();
     let kiosk = KIOSK.get_or_init(|| {
         let kiosk = Kiosk::new(11);
@@ -28,19 +28,19 @@ fn after_six_nights() -> Kiosk {
     Kiosk(kiosk.0.copy())
 }
 
-fn late_sale(kiosk: &Kiosk, number: u64, id: &str, customer: &str, amount: &str) {
+pub fn late_sale(kiosk: &Kiosk, number: u64, id: &str, customer: &str, amount: &str) {
     let text = format!("sale_id,sold_at,customer_id,amount\n{id},{} 10:00:00,{customer},{amount}\n", day(number));
     kiosk.0.write(&format!("raw/sales/date={}/{id}.csv", day(number)), &text);
 }
 
 /// The histories whose days look at the day.
-fn histories(kiosk: &Kiosk) -> BTreeMap<String, Rows> {
+pub fn histories(kiosk: &Kiosk) -> BTreeMap<String, Rows> {
     let names = ["marts.balances_history", "marts.largest_history"];
     kiosk.0.read(None, &names.map(|name| (name.to_owned(), format!("select * from {name}"))).into())
 }
 
 /// The same raw files in a project whose runs found all of them from the start.
-fn from_the_start(kiosk: &Kiosk, from: u64) -> BTreeMap<String, Rows> {
+pub fn from_the_start(kiosk: &Kiosk, from: u64) -> BTreeMap<String, Rows> {
     let anew = kiosk.anew();
     anew.0
         .lifecycle(&["backfill", "nightly", "--from", &day(from).to_string(), "--to", &day(DAYS - 1).to_string()])

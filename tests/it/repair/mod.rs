@@ -3,3 +3,4 @@
 mod killed;
 mod late;
 mod retries;
+mod why;
