@@ -9,10 +9,11 @@ use chrono_tz::Tz;
 use super::arguments::GlobalArguments;
 use super::output::Output;
 use super::{Failure, bars};
-use crate::config::{Environment, Project};
+use crate::config::{Environment, JobsAlone, Project, StateLocation};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::state::State;
+use crate::watch::{Lineage, Watch};
 
 /// The surroundings of one command.
 #[derive(Clone)]
@@ -66,14 +67,33 @@ impl Context {
         Ok(crate::config::load_environment(&self.project, &self.environment, &read_variable)?)
     }
 
-    /// Opens the state file, creating it where it is missing.
+    /// Reads and validates the environment and the jobs, without the models.
+    pub fn load_jobs(&self) -> Result<JobsAlone, Failure> {
+        Ok(crate::config::load_jobs_alone(&self.project, &self.environment, &read_variable)?)
+    }
+
+    /// Opens the state, creating it where it is missing.
     pub async fn open_state(&self, environment: &Environment) -> Result<State, Failure> {
         Ok(State::open(&environment.state).await?.with_lease_time(environment.lease))
     }
 
-    /// Opens the state file to look at it; `None` where nothing has been recorded yet.
+    /// Opens the state to look at it; `None` where there is no file yet, so nothing has been recorded.
     pub async fn look_at_state(&self, environment: &Environment) -> Result<Option<State>, Failure> {
-        if environment.state.exists() { self.open_state(environment).await.map(Some) } else { Ok(None) }
+        match &environment.state {
+            StateLocation::File(path) if !path.exists() => Ok(None),
+            _ => self.open_state(environment).await.map(Some),
+        }
+    }
+
+    /// Who hears of the runs of this command.
+    pub fn watch(&self, project: &Project) -> Watch {
+        let environment = &project.environment;
+        let stores = || super::surroundings::stores(environment);
+        let output = self.output.clone();
+        Watch {
+            lineage: environment.openlineage.as_ref().map(|configured| Lineage::new(configured, &stores())),
+            on_start: Some(Arc::new(move |run| output.note_run(run))),
+        }
     }
 
     /// Does work that may be dropped half-way, and drops it when the process is asked to stop.

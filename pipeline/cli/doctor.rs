@@ -9,9 +9,9 @@ use super::arguments::DoctorArguments;
 use super::context::Context;
 use super::output::Style;
 use super::text_table::{Cell, TextTable};
-use super::{ExitCode, Failure, Report, numbers};
-use crate::config::Environment;
-use crate::state::{LeaseOutcome, State, StateError};
+use super::{ExitCode, Failure, Report, notify, numbers};
+use crate::config::{Environment, StateLocation};
+use crate::state::{LeaseOutcome, Server, State, StateError};
 
 const CONFIGURATION: &str = "configuration";
 
@@ -48,7 +48,7 @@ impl Finding {
 }
 
 /// Checks, prints a table, and fails if a check failed.
-pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<ExitCode, Failure> {
+pub async fn execute(arguments: &DoctorArguments, context: &Context) -> Result<ExitCode, Failure> {
     let environment = &context.load_environment()?;
     let mut findings = vec![check_configuration(environment, context)];
     findings.push(check_state(environment, context).await);
@@ -56,6 +56,9 @@ pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<
     findings.push(check_zone(environment, context));
     findings.push(machine::check_memory(environment));
     findings.extend(machine::check_disks(environment).await);
+    if let Some(job) = &arguments.notify {
+        findings.extend(check_notify(job, context).await?);
+    }
     print(&findings, context)?;
 
     let failed: Vec<&str> =
@@ -105,12 +108,13 @@ fn check_configuration(environment: &Environment, context: &Context) -> Finding 
     }
 }
 
-/// Opens the state file, reads all of it, and takes and gives back a lease.
+/// Opens the state, reads all of it, and takes and gives back a lease.
 async fn check_state(environment: &Environment, context: &Context) -> Finding {
     const NAME: &str = "state";
-    let path = environment.state.display();
+    let location = &environment.state;
     match probe_state(environment, context).await {
-        Ok(()) => Finding::ok(NAME, format!("{path}: opens, is whole, gives leases")),
+        Ok(None) => Finding::ok(NAME, format!("{location}: opens, is whole, gives leases")),
+        Ok(Some(server)) => check_server(NAME, location, &server, environment),
         Err(error) => {
             let report = Report::from_error(&error).maybe_hint(error.hint());
             match error {
@@ -121,7 +125,21 @@ async fn check_state(environment: &Environment, context: &Context) -> Finding {
     }
 }
 
-async fn probe_state(environment: &Environment, context: &Context) -> Result<(), StateError> {
+/// Compares the server's clock with this machine's: leases end by the clocks of those who take them.
+fn check_server(name: &'static str, location: &StateLocation, server: &Server, environment: &Environment) -> Finding {
+    let found = format!("{location}: {}, opens, is whole, gives leases", server.version);
+    let ahead = server.clock_ahead.num_milliseconds() as f64 / 1000.0;
+    if ahead.abs() > environment.lease.as_secs_f64() / 10.0 {
+        return Finding::warning(
+            name,
+            format!("{found}; its clock is {ahead:+.1} s off this machine's"),
+            "set the clocks of all machines by NTP: a lease may end too early for a machine whose clock is behind",
+        );
+    }
+    Finding::ok(name, found)
+}
+
+async fn probe_state(environment: &Environment, context: &Context) -> Result<Option<Server>, StateError> {
     const LEASE: &str = "doctor";
     let state = State::open_within(&environment.state, Duration::from_secs(2)).await?;
     state.check_integrity().await?;
@@ -131,8 +149,29 @@ async fn probe_state(environment: &Environment, context: &Context) -> Result<(),
     if let LeaseOutcome::Acquired(lease) = state.acquire_lease(LEASE, &owner, Duration::from_secs(30), now).await? {
         state.release_lease(&lease, now).await?;
     }
+    let server = state.server(|| context.now()).await?;
     state.close().await;
-    Ok(())
+    Ok(server)
+}
+
+/// Sends a test to every target of a job.
+async fn check_notify(job: &str, context: &Context) -> Result<Vec<Finding>, Failure> {
+    const NAME: &str = "notify";
+    let deliveries = notify::test(&context.load_project()?, job).await?;
+    if deliveries.is_empty() {
+        let hint = "add `notify: {on_failure: [{webhook: \"${env:NAME}\"}]}` to its file";
+        return Ok(vec![Finding::warning(NAME, format!("{job} tells nobody anything"), hint)]);
+    }
+    Ok(deliveries
+        .into_iter()
+        .map(|delivery| match delivery.outcome {
+            Ok(()) => Finding::ok(NAME, format!("{} of {job}: a test was sent", delivery.target)),
+            Err(error) => {
+                let report = Report::from_error(&error).while_doing(format!("{} of {job}", delivery.target));
+                Finding::failed(NAME, report)
+            }
+        })
+        .collect())
 }
 
 fn check_zone(environment: &Environment, context: &Context) -> Finding {

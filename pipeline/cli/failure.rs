@@ -182,7 +182,11 @@ impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         let report = Report::from_error(&error).maybe_hint(error.hint());
         match error {
-            StateError::UnknownRecord { .. } | StateError::AmbiguousRecord { .. } => Failure::Usage(report),
+            StateError::UnknownRecord { .. }
+            | StateError::AmbiguousRecord { .. }
+            | StateError::NotAdmitted { .. }
+            | StateError::NoDatabase { .. }
+            | StateError::NotPermitted { .. } => Failure::Usage(report),
             _ => Failure::Failed(report),
         }
     }

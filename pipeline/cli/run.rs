@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use super::arguments::RunArguments;
 use super::context::Context;
 use super::plan::request;
-use super::surroundings::{finding_text, surroundings, warn_of_cut_objects};
-use super::{ExitCode, Failure, Report, numbers};
+use super::surroundings::{surroundings, warn_of_cut_objects};
+use super::{ExitCode, Failure, Report, notify, numbers};
 use crate::plan::{days_in_words, late_in_words};
-use crate::run::{FailedAttempt, RepairOutcome, RetryListener, RunError, RunReport, WhenBusy, run_with_retries};
+use crate::run::{
+    FailedAttempt, RepairOutcome, RetryListener, RunError, RunReport, WhenBusy, finding_text, run_with_retries,
+};
 use crate::transform::Moved;
 
 /// Days of histories that are named one by one.
@@ -20,7 +22,11 @@ pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<Exit
     let state = context.open_state(&project.environment).await?;
     let request = request(&arguments.selection, context, &project);
     let listener = Attempts { context, wait: arguments.wait, attempts: arguments.attempts };
-    let report = run_with_retries(&project, &state, &surroundings(context, &project), &request, &listener).await?;
+    let outcome = run_with_retries(&project, &state, &surroundings(context, &project), &request, &listener).await;
+    if arguments.notify {
+        notify::run_ended(&project, &state, context).await;
+    }
+    let report = outcome?;
     tell(&report, context);
     let has_failed = report.repairs.iter().any(|repair| matches!(repair.outcome, RepairOutcome::Failed(_)));
     Ok(if has_failed { ExitCode::Partial } else { ExitCode::Done })

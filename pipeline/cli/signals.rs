@@ -1,4 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks everything to stop cleanly, the second stops at once.
+//!
+//! A daemon has one step more: the first asks it to start nothing new, the second interrupts its runs, the third stops
+//! at once.
 
 #![allow(clippy::disallowed_methods, reason = "a second signal ends the process: the one place that does")]
 
@@ -7,14 +10,18 @@ use super::output::Output;
 use crate::interrupt::Interrupter;
 
 /// Listens in the background until the process ends.
-pub fn listen(interrupter: Interrupter, output: Output) {
+pub fn listen(interrupter: Interrupter, output: Output, is_daemon: bool) {
     tokio::spawn(async move {
         while wait().await {
-            if interrupter.interrupt() {
+            interrupter.interrupt();
+            match (is_daemon, interrupter.times()) {
+                (false, 1) => output.message("stopping cleanly; press Ctrl-C again to stop at once"),
+                // The daemon says what it waits for.
+                (true, 1) => {}
+                (true, 2) => output.message("interrupting the runs; press Ctrl-C again to stop at once"),
                 // Nothing is lost: what is published appears in single commits, and leases end with their owner.
-                std::process::exit(ExitCode::Interrupted.number().into());
+                _ => std::process::exit(ExitCode::Interrupted.number().into()),
             }
-            output.message("stopping cleanly; press Ctrl-C again to stop at once");
         }
     });
 }

@@ -17,14 +17,15 @@ mod problem;
 mod raw;
 mod selectors;
 mod source;
+mod state_location;
 mod text;
 mod validate;
 mod yaml;
 
 pub use cases::{Case, CaseRow};
-pub use environment::{Environment, Location};
-pub use job::{CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
-pub use load::{check_other_environments, load_cases, load_environment, load_project};
+pub use environment::{Environment, LineageTarget, Location, OpenLineage, Smtp, SmtpLogin, SmtpTls};
+pub use job::{Blackout, CatchUp, ExportFormat, Job, Notify, NotifyTarget, Overlap, Retry, Schedule};
+pub use load::{JobsAlone, check_other_environments, load_cases, load_environment, load_jobs_alone, load_project};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
     ParameterError, ParameterValue, Parameters, STANDARD_PARAMETERS, StandardParameter, standard_parameter,
@@ -33,7 +34,9 @@ pub use problem::{Problem, Problems};
 pub use raw::json_schemas;
 pub use selectors::{ModelGraph, SelectorError, select_models};
 pub use source::{ColumnContract, Compression, CsvOptions, Delimiter, Format, MaxRejected, Source, UnknownColumns};
+pub use state_location::{PostgresLocation, StateLocation};
 pub use text::Value;
+pub(crate) use text::parse_duration;
 pub use validate::cron_parser;
 
 use std::collections::BTreeMap;

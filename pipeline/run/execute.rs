@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::check::{Finding, check_row_count, check_tables};
@@ -24,6 +25,7 @@ use super::release::{Publication, export, pin, publish, settle};
 use super::repair::{Repair, RepairReport};
 use super::retry::Attempt;
 use super::turns;
+use super::watched::{self, Watched};
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What a run did.
@@ -69,6 +71,8 @@ pub(super) struct RunAtWork {
     pub started: Instant,
     pub attempt: Attempt,
     pub done: Progressed,
+    /// What is logged within has the run's id.
+    pub span: tracing::Span,
 }
 
 impl RunAtWork {
@@ -97,7 +101,9 @@ impl RunAtWork {
             state.note_attempt(&run_id, attempt.number, attempt.first_run.as_deref()).await?;
         }
         attempt.first_run.get_or_insert_with(|| run_id.clone());
-        Ok(Self { run_id, started: Instant::now(), attempt: attempt.clone(), done: Progressed::default() })
+        watched::tell_start(surroundings, request, &run_id);
+        let span = watched::span(request, &run_id);
+        Ok(Self { run_id, started: Instant::now(), attempt: attempt.clone(), done: Progressed::default(), span })
     }
 
     /// Records what was done, and how it ended: the release, none where there was nothing to do, or why it failed.
@@ -107,7 +113,10 @@ impl RunAtWork {
         surroundings: &Surroundings,
         outcome: Result<Option<&Release>, &RunError>,
     ) -> Result<(), RunError> {
-        record(state, surroundings, self, outcome).await
+        if let Err(error) = outcome {
+            watched::note_failure(&self.span, error);
+        }
+        record(state, surroundings, self, outcome).instrument(self.span.clone()).await
     }
 }
 
@@ -139,11 +148,18 @@ pub(super) async fn run_attempt(
     let started = Instant::now();
     check_request(project, request)?;
     let lease = turns::take(state, &request.job, surroundings).await?;
+    let mut telling = None;
     let outcome = match RunAtWork::start(project, state, surroundings, request, &lease.lease, attempt).await {
         Ok(mut run) => {
-            let outcome = work(project, surroundings, request, &lease, &mut run, carried).await;
+            let span = run.span.clone();
+            let (watched, watching) = span.in_scope(|| Watched::begin(project, state, surroundings, request, &run));
+            // On the heap: what a run holds while it works is large.
+            let working = Box::pin(work(project, &watching, request, &lease, &mut run, carried));
+            let outcome = working.instrument(span.clone()).await;
             let ended = outcome.as_ref().map(|(_, release)| release.as_ref());
             let recorded = run.record(state, surroundings, ended).await;
+            let told = watched.end(project, &run.done, outcome.as_ref().map(|_| ())).await;
+            telling = Some(told.instrument(span));
             outcome.and_then(|worked| recorded.map(|()| worked)).map(|(plan, release)| RunReport {
                 run_id: run.run_id,
                 plan,
@@ -158,6 +174,9 @@ pub(super) async fn run_attempt(
         Err(error) => Err(error),
     };
     let given_back = lease.give_back().await;
+    if let Some(telling) = telling {
+        telling.await;
+    }
     let report = outcome?;
     given_back?;
     Ok(report)
@@ -173,9 +192,14 @@ async fn work(
     run: &mut RunAtWork,
     carried: &mut Carried,
 ) -> Result<Worked, RunError> {
-    settle(&warehouse(project, &surroundings.stores), lease, &run.run_id).await?;
+    let warehouse_at_work = warehouse(project, &surroundings.stores);
+    let is_settled = settle(&warehouse_at_work, lease, &run.run_id).await?;
     let prepared = prepare(project, surroundings, request).await?;
     if prepared.plan.has_nothing_to_do() {
+        if !is_settled {
+            // The record of what was set back may have arrived after all: then there is nothing to do but this.
+            settle(&warehouse_at_work, lease, &run.run_id).await?;
+        }
         stand_still(project, surroundings, &prepared.plan, prepared.current.as_ref(), run).await?;
         return Ok((prepared.plan, None));
     }
@@ -244,9 +268,13 @@ pub(super) async fn build_and_publish(
         carried: Some(carried),
     };
     let mut built = Vec::new();
-    let outcome = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built).await;
+    let building = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built);
+    let outcome = Box::pin(building).await;
     let repaired = match outcome {
-        Ok(()) => Repair::begin(project, surroundings, landed, plan, (&workspace, &built, &run.done.findings)).await,
+        Ok(()) => {
+            let day = (&workspace, built.as_slice(), run.done.findings.as_slice());
+            Box::pin(Repair::begin(project, surroundings, landed, plan, day)).await
+        }
         Err(error) => Err(error),
     };
     let (mut repair, ready) = match repaired {
@@ -271,7 +299,11 @@ pub(super) async fn build_and_publish(
         now: (surroundings.clock)(),
     };
     let published = match pin(&publication, lease).await {
-        Ok(pinned) => publish(&publication, pinned, lease, surroundings).await.map_err(|error| (error, true)),
+        Ok(pinned) => {
+            let publishing = publish(&publication, pinned, lease, surroundings);
+            let publishing = publishing.instrument(tracing::info_span!("publish", tables = built.len()));
+            publishing.await.map_err(|error| (error, true))
+        }
         Err(error) => {
             repair.discard(&ready).await;
             Err((error, false))
@@ -283,7 +315,7 @@ pub(super) async fn build_and_publish(
             carried.forget(&built);
             sweep(&built, |built| built.step.publishes).await;
             run.done.repairs.extend(ready.reports);
-            repair.go_on(release, &publication, lease, &mut run.done.repairs).await
+            Box::pin(repair.go_on(release, &publication, lease, &mut run.done.repairs)).await
         }
         Err((error, is_tried)) => {
             let (graph, findings) = (&prepared.graph, run.done.findings.as_slice());
@@ -320,6 +352,7 @@ async fn land_sources(
         lease.require().await?;
         let (report, record) =
             interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) })
+                .instrument(tracing::info_span!("land", source = %source.source.name))
                 .await?;
         tracing::info!(source = %report.source, objects = report.objects.len(), landed = report.landed(), rejected = report.rejected(), "landed");
         done.landings.push(report);
@@ -357,7 +390,8 @@ async fn build_and_check(
         stage.message(&model.to_string());
         stage.advance(1);
     });
-    done.findings.extend(interruptible(surroundings, async { Ok(checking.await) }).await?);
+    let checking = interruptible(surroundings, async { Ok(checking.await) });
+    done.findings.extend(checking.instrument(tracing::info_span!("check", tables = fresh.len())).await?);
     for (table, known) in fresh.into_iter().zip(known) {
         if let Some(known) = known {
             done.findings.extend(known);

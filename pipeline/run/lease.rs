@@ -2,6 +2,7 @@
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::state::{Lease, LeaseOutcome, State, StateError};
 
@@ -60,6 +61,8 @@ impl Drop for HeldLease {
 
 async fn renew(state: State, lease: Lease, clock: Clock, lost: watch::Sender<bool>) {
     let mut ticks = tokio::time::interval(state.lease_time() / 3);
+    // A try may take long where a database server is gone; what was due meanwhile is not made up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
         ticks.tick().await;
@@ -69,14 +72,14 @@ async fn renew(state: State, lease: Lease, clock: Clock, lost: watch::Sender<boo
                 lost.send_replace(true);
                 return;
             }
-            // The state file may be busy; there are two more tries before the lease ends.
+            // The state may be busy or out of reach. Until somebody else has taken the lease it can be renewed.
             Err(error) => tracing::warn!(%error, job = %lease.name, "the lease could not be renewed"),
         }
     }
 }
 
-/// Who holds a lease, for a person who waits.
-fn owner() -> String {
+/// Who holds a lease, for a person who waits: this process and its machine.
+pub fn owner() -> String {
     let host = std::env::var("HOSTNAME")
         .ok()
         .or_else(|| std::fs::read_to_string("/etc/hostname").ok())

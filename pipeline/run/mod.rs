@@ -16,6 +16,7 @@ mod cases;
 mod dictionary;
 mod error;
 mod execute;
+mod explain;
 mod histories;
 mod landed;
 mod landing;
@@ -32,6 +33,7 @@ mod turns;
 mod vacuum;
 mod validate;
 mod view;
+mod watched;
 mod why;
 
 pub use backfill::{
@@ -41,7 +43,10 @@ pub use backfill::{
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;
 pub use error::RunError;
+pub(crate) use error::chain as error_in_one_line;
 pub use execute::{RunReport, TableReport, run_job};
+pub use explain::finding_text;
+pub use lease::owner as this_process;
 pub use prepare::{Prepared, prepare, select_cases};
 pub use repair::{RepairOutcome, RepairReport};
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};
@@ -62,6 +67,7 @@ use crate::progress::Progress;
 use crate::state::Trigger;
 use crate::storage::{Stores, Warehouse};
 use crate::transform::SessionSettings;
+use crate::watch::Watch;
 
 /// Reads the clock.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -73,6 +79,8 @@ pub struct Surroundings {
     pub clock: Clock,
     pub progress: Arc<dyn Progress>,
     pub interrupt: Interrupt,
+    /// Who hears of the runs.
+    pub watch: Watch,
 }
 
 /// One run that is asked for.

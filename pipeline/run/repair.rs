@@ -182,7 +182,8 @@ impl<'a> Repair<'a> {
             of_model.and_then(|repair| repair.days.get(&day)).cloned()
         };
         // What is built and checked here is told as what moved, not among the tables of the run's own day.
-        let work = match days.build(&days.request(day), &mut Progressed::default()).await {
+        let request = days.request(day);
+        let work = match Box::pin(days.build(&request, &mut Progressed::default())).await {
             Ok(work) => work,
             Err(error) if error.may_pass() || matches!(error, RunError::Interrupted) => return Err(error),
             Err(error) => {
@@ -204,7 +205,7 @@ impl<'a> Repair<'a> {
                 days.discard(&[staged]).await;
                 continue;
             };
-            let moved = match self.compare(days, &table, &staged).await {
+            let moved = match Box::pin(self.compare(days, &table, &staged)).await {
                 Ok(moved) => moved,
                 Err(error) => {
                     ready.staged.push(staged);

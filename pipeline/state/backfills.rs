@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::error::RecordKind;
 use super::rows::Record;
 use super::runs::find_by_prefix;
-use super::text::{micros, signed, text_enum};
+use super::text::{micros, signed, storable, text_enum};
 use super::{Lease, State, StateError};
 
 text_enum! {
@@ -116,6 +116,10 @@ macro_rules! days_as_seen {
 impl State {
     /// Writes a backfill and all its days down, before the first of them runs.
     pub async fn create_backfill(&self, start: &BackfillStart) -> Result<(), StateError> {
+        self.persist(|| self.try_to_create_backfill(start)).await
+    }
+
+    async fn try_to_create_backfill(&self, start: &BackfillStart) -> Result<(), StateError> {
         const DOING: &str = "recording a backfill";
         let failed = |error| self.failed(DOING, error);
         let (Some(first), Some(last)) = (start.days.iter().min(), start.days.iter().max()) else {
@@ -159,6 +163,16 @@ impl State {
     ///
     /// `lease` is the one under which the caller works on the backfill: the claim lasts as long as it is current.
     pub async fn claim_backfill_day(
+        &self,
+        backfill_id: &str,
+        next: NextDay,
+        lease: &Lease,
+        now: DateTime<Utc>,
+    ) -> Result<Option<BackfillDay>, StateError> {
+        self.persist(|| self.try_to_claim_backfill_day(backfill_id, next, lease, now)).await
+    }
+
+    async fn try_to_claim_backfill_day(
         &self,
         backfill_id: &str,
         next: NextDay,
@@ -217,6 +231,18 @@ impl State {
         message: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
+        self.persist(|| self.try_to_finish_backfill_day(day, lease, outcome, run_id, message, now)).await
+    }
+
+    async fn try_to_finish_backfill_day(
+        &self,
+        day: &BackfillDay,
+        lease: &Lease,
+        outcome: DayOutcome,
+        run_id: Option<&str>,
+        message: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StateError> {
         const DOING: &str = "recording a day of a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
@@ -240,7 +266,7 @@ impl State {
         )
         .bind(status.as_str())
         .bind(run_id)
-        .bind(message)
+        .bind(message.map(storable))
         .bind(micros(now))
         .bind(&day.backfill_id)
         .bind(day.as_of.to_string())
@@ -258,6 +284,10 @@ impl State {
 
     /// Takes the waiting days off the list and returns how many there were. Days that run go on to their end.
     pub async fn cancel_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
+        self.persist(|| self.try_to_cancel_backfill(backfill_id, now)).await
+    }
+
+    async fn try_to_cancel_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
         const DOING: &str = "cancelling a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
@@ -289,6 +319,10 @@ impl State {
 
     /// Makes failed, cancelled and abandoned days wait again; returns how many days wait now.
     pub async fn resume_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
+        self.persist(|| self.try_to_resume_backfill(backfill_id, now)).await
+    }
+
+    async fn try_to_resume_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
         const DOING: &str = "resuming a backfill";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;
@@ -324,7 +358,7 @@ impl State {
 
     /// Lists backfills, the newest first.
     pub async fn list_backfills(&self, now: DateTime<Utc>) -> Result<Vec<Backfill>, StateError> {
-        let rows = sqlx::query(days_as_seen!(
+        const LIST: &str = days_as_seen!(
             "select b.*, s.pending, s.running, s.done, s.failed, s.cancelled
              from backfills as b join (
                  select backfill_id,
@@ -336,11 +370,8 @@ impl State {
                  from seen group by backfill_id
              ) as s on s.backfill_id = b.backfill_id
              order by b.created_at desc, b.backfill_id desc"
-        ))
-        .bind(micros(now))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed("listing backfills", error))?;
+        );
+        let rows = self.rows("listing backfills", || sqlx::query(LIST).bind(micros(now))).await?;
         rows.iter().map(|row| backfill_of(&self.record(row))).collect()
     }
 
@@ -366,14 +397,10 @@ impl State {
         backfill_id: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Vec<BackfillDay>, StateError> {
-        let rows = sqlx::query(days_as_seen!(
-            "select * from seen where $2 is null or backfill_id = $2 order by backfill_id, as_of"
-        ))
-        .bind(micros(now))
-        .bind(backfill_id)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed("reading a backfill", error))?;
+        const DAYS: &str =
+            days_as_seen!("select * from seen where $2 is null or backfill_id = $2 order by backfill_id, as_of");
+        let query = || sqlx::query(DAYS).bind(micros(now)).bind(backfill_id);
+        let rows = self.rows("reading a backfill", query).await?;
         rows.iter().map(|row| day_of(&self.record(row))).collect()
     }
 }

@@ -1,11 +1,11 @@
-//! What can go wrong with the state file, and what to do about it.
+//! What can go wrong with the state, and what to do about it.
 
 use std::path::PathBuf;
 
 use super::Place;
 use super::text::list;
 
-/// A state file that cannot be used, or a record that is not what the caller takes it for.
+/// A state that cannot be used, or a record that is not what the caller takes it for.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error("the folder {} of the state file cannot be created", .folder.display())]
@@ -24,6 +24,18 @@ pub enum StateError {
     NotAStateFile { place: Place },
     #[error("{place} has schema version {found}, this program knows {known}")]
     NewerSchema { place: Place, found: i64, known: i64 },
+    #[error("{place} cannot be reached")]
+    Unreachable { place: Place, source: Option<Box<dyn std::error::Error + Send + Sync>> },
+    #[error("{doing} failed: the connection to {place} was lost")]
+    ConnectionLost { doing: &'static str, place: Place, source: sqlx::Error },
+    #[error("{doing} may have failed or not: {place} was lost while it was being written, and has not come back")]
+    OutcomeUnknown { doing: &'static str, place: Place },
+    #[error("{place} refuses the user: {detail}")]
+    NotAdmitted { place: Place, detail: String },
+    #[error("{place} does not exist")]
+    NoDatabase { place: Place },
+    #[error("{doing} is not permitted in {place}: {detail}")]
+    NotPermitted { doing: &'static str, place: Place, detail: String },
     #[error("{doing} failed in {place}")]
     Query { doing: &'static str, place: Place, source: sqlx::Error },
     #[error("the state's tables cannot be shown as Arrow data")]
@@ -67,8 +79,15 @@ impl StateError {
             StateError::CreateFolder { .. } => {
                 Some("check the permissions, or set `state` in the environment's YAML to another place".to_owned())
             }
+            StateError::CannotOpen { place: Place::Server(_), .. } => {
+                Some("check `state` in the environment's YAML, its `sslmode` and the files that it names".to_owned())
+            }
             StateError::CannotOpen { .. } => Some(
                 "check that the path is a file in a folder that this user may write, or set `state` to another place"
+                    .to_owned(),
+            ),
+            StateError::Locked { place: Place::Server(_) } => Some(
+                "wait for the other `lifecycle` process; if none runs, `pg_stat_activity` shows who holds the lock"
                     .to_owned(),
             ),
             StateError::Locked { .. } => Some(
@@ -76,16 +95,40 @@ impl StateError {
                  and keep the file off network drives"
                     .to_owned(),
             ),
+            StateError::ReadOnly { place: Place::Server(_) } => {
+                Some("let `state` name the primary server, not a standby".to_owned())
+            }
             StateError::ReadOnly { place } => Some(format!(
                 "make {} and its folder writable for this user, or set `state` to another place",
                 place.name()
             )),
             StateError::DiskFull { .. } => Some("free some space and run the command again".to_owned()),
+            StateError::Corrupt { place: Place::Server(_), .. } => Some(
+                "restore the database, or set another `schema` in `state`: it starts an empty history, and no landed or \
+                 published table is lost"
+                    .to_owned(),
+            ),
             StateError::Corrupt { place, .. } => Some(format!(
                 "move {} and the -wal and -shm files beside it away, or restore a copy: a new file starts an empty \
                  history, and no landed or published table is lost",
                 place.name()
             )),
+            StateError::Unreachable { .. } | StateError::ConnectionLost { .. } => Some(
+                "check that the server runs, and the host, the port and `sslmode` in `state`; nothing is lost".to_owned(),
+            ),
+            StateError::OutcomeUnknown { .. } => Some("see `lifecycle runs` when the server is back".to_owned()),
+            StateError::NotAdmitted { .. } => {
+                Some("check the user and the password in `state`, and the server's pg_hba.conf".to_owned())
+            }
+            StateError::NoDatabase { .. } => {
+                Some("create it, such as by `createdb`, or set `state` to one that exists".to_owned())
+            }
+            StateError::NotPermitted { .. } => Some(
+                "give the user a schema of its own: `create schema lifecycle authorization` and its name".to_owned(),
+            ),
+            StateError::NotAStateFile { place: Place::Server(_) } => {
+                Some("set `schema` in `state` to a schema of its own".to_owned())
+            }
             StateError::NotAStateFile { .. } => Some("set `state` to a file of its own".to_owned()),
             StateError::NewerSchema { .. } => Some("use the newer `lifecycle` that wrote the file".to_owned()),
             StateError::LeaseLost { .. } => {

@@ -10,6 +10,9 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::Any;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
 
 use super::text::{later, micros, signed};
 use super::{State, StateError};
@@ -43,10 +46,21 @@ impl State {
         time_to_live: Duration,
         now: DateTime<Utc>,
     ) -> Result<LeaseOutcome, StateError> {
+        self.persist(|| self.try_to_acquire(name, owner, time_to_live, now)).await
+    }
+
+    async fn try_to_acquire(
+        &self,
+        name: &str,
+        owner: &str,
+        time_to_live: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<LeaseOutcome, StateError> {
         const DOING: &str = "acquiring a lease";
         let failed = |error| self.failed(DOING, error);
-        let guard = self.engine.lock_guard(name);
         let mut transaction = self.write(DOING).await?;
+        // Not before: whoever only looks would keep the lock from one who takes the lease meanwhile, unguarded.
+        let guard = self.engine.lock_guard(name);
         let row = sqlx::query("select * from leases where name = $1")
             .bind(name)
             .fetch_optional(&mut *transaction)
@@ -102,15 +116,14 @@ impl State {
         now: DateTime<Utc>,
     ) -> Result<Lease, StateError> {
         let expires_at = later(now, time_to_live);
-        let changed =
-            sqlx::query("update leases set expires_at = $1 where name = $2 and token = $3 and released_at is null")
-                .bind(micros(expires_at))
-                .bind(&lease.name)
-                .bind(signed(lease.token))
-                .execute(&self.pool)
-                .await
-                .map_err(|error| self.failed("renewing a lease", error))?
-                .rows_affected();
+        let changed = self
+            .change("renewing a lease", || {
+                sqlx::query("update leases set expires_at = $1 where name = $2 and token = $3 and released_at is null")
+                    .bind(micros(expires_at))
+                    .bind(&lease.name)
+                    .bind(signed(lease.token))
+            })
+            .await?;
         if changed == 0 {
             return Err(lost(lease));
         }
@@ -119,49 +132,32 @@ impl State {
 
     /// Gives the lease back; one that was lost already is left to its new owner.
     pub async fn release_lease(&self, lease: &Lease, now: DateTime<Utc>) -> Result<(), StateError> {
-        sqlx::query("update leases set released_at = $1 where name = $2 and token = $3 and released_at is null")
-            .bind(micros(now))
-            .bind(&lease.name)
-            .bind(signed(lease.token))
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed("releasing a lease", error))?;
+        // First, or whoever takes it in between could not guard it.
         self.drop_guard(lease);
+        self.change("releasing a lease", || {
+            sqlx::query("update leases set released_at = $1 where name = $2 and token = $3 and released_at is null")
+                .bind(micros(now))
+                .bind(&lease.name)
+                .bind(signed(lease.token))
+        })
+        .await?;
         Ok(())
     }
 
     /// Says whether the lease still gives the right to work: asked right before anything becomes visible.
     pub async fn lease_is_current(&self, lease: &Lease, now: DateTime<Utc>) -> Result<bool, StateError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.failed("reading a lease", error))?;
-        self.lease_is_current_on(&mut connection, lease, now).await
+        Ok(!self.rows("reading a lease", || current(lease, now)).await?.is_empty())
     }
 
     /// Says who holds a lease, as its record tells: an owner that died counts until its time is over.
     pub async fn lease_owner(&self, name: &str, now: DateTime<Utc>) -> Result<Option<String>, StateError> {
-        sqlx::query_scalar("select owner from leases where name = $1 and released_at is null and expires_at > $2")
-            .bind(name)
-            .bind(micros(now))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| self.failed("reading a lease", error))
-    }
-
-    pub(super) async fn lease_is_current_on(
-        &self,
-        connection: &mut sqlx::AnyConnection,
-        lease: &Lease,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StateError> {
-        let found: i64 = sqlx::query_scalar(
-            "select count(*) from leases where name = $1 and token = $2 and released_at is null and expires_at > $3",
-        )
-        .bind(&lease.name)
-        .bind(signed(lease.token))
-        .bind(micros(now))
-        .fetch_one(connection)
-        .await
-        .map_err(|error| self.failed("reading a lease", error))?;
-        Ok(found > 0)
+        let query = || {
+            sqlx::query("select owner from leases where name = $1 and released_at is null and expires_at > $2")
+                .bind(name)
+                .bind(micros(now))
+        };
+        let rows = self.rows("reading a lease", query).await?;
+        rows.first().map(|row| self.record(row).text("owner")).transpose()
     }
 
     /// Refuses to go on without the lease.
@@ -171,7 +167,11 @@ impl State {
         lease: &Lease,
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        if self.lease_is_current_on(connection, lease, now).await? { Ok(()) } else { Err(lost(lease)) }
+        let found = current(lease, now)
+            .fetch_optional(connection)
+            .await
+            .map_err(|error| self.failed("reading a lease", error))?;
+        found.map(drop).ok_or_else(|| lost(lease))
     }
 
     fn keep_guard(&self, lease: &Lease, guard: Option<File>) {
@@ -185,6 +185,14 @@ impl State {
         let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
         guards.remove(&(lease.name.clone(), lease.token));
     }
+}
+
+/// Finds the lease's row while it gives the right to work.
+fn current(lease: &Lease, now: DateTime<Utc>) -> Query<'_, Any, AnyArguments> {
+    sqlx::query("select name from leases where name = $1 and token = $2 and released_at is null and expires_at > $3")
+        .bind(&lease.name)
+        .bind(signed(lease.token))
+        .bind(micros(now))
 }
 
 fn lost(lease: &Lease) -> StateError {

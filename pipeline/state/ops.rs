@@ -12,8 +12,8 @@ use super::leases::Lease;
 use super::runs::severity_text;
 use super::text::{micros, signed, text_enum};
 use super::{
-    AttemptRecord, Backfill, BackfillDay, CheckRecord, RepairRecord, RunFilter, RunSummary, SourceRecord, State,
-    StateError, TableRecord,
+    AttemptRecord, Backfill, BackfillDay, CheckRecord, NotRunReason, RepairRecord, RunFilter, RunOutcome, RunSummary,
+    ScheduledRun, SourceRecord, State, StateError, TableRecord,
 };
 
 text_enum! {
@@ -28,6 +28,7 @@ text_enum! {
         Leases = "leases",
         RunAttempts = "run_attempts",
         RunRepairs = "run_repairs",
+        Schedules = "schedules",
     }
 }
 
@@ -49,7 +50,13 @@ impl OpsTable {
             OpsTable::Leases => leases_batch(&[]),
             OpsTable::RunAttempts => attempts_batch(&[]),
             OpsTable::RunRepairs => repairs_batch(&[]),
+            OpsTable::Schedules => schedules_batch(&[]),
         }
+    }
+
+    /// Rows of `ops.schedules`.
+    pub fn schedules_batch(runs: &[ScheduledRun]) -> Result<RecordBatch, StateError> {
+        schedules_batch(runs)
     }
 }
 
@@ -66,6 +73,7 @@ impl State {
             OpsTable::Leases => leases_batch(&self.leases().await?),
             OpsTable::RunAttempts => attempts_batch(&self.attempts_of(None).await?),
             OpsTable::RunRepairs => repairs_batch(&self.repairs_of(None).await?),
+            OpsTable::Schedules => schedules_batch(&self.schedule_log(None, u32::MAX).await?),
         }
     }
 
@@ -75,10 +83,7 @@ impl State {
     }
 
     async fn leases(&self) -> Result<Vec<(Lease, Option<DateTime<Utc>>)>, StateError> {
-        let rows = sqlx::query("select * from leases order by name")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.failed("listing leases", error))?;
+        let rows = self.rows("listing leases", || sqlx::query("select * from leases order by name")).await?;
         rows.iter()
             .map(|row| {
                 let record = self.record(row);
@@ -278,6 +283,28 @@ fn days_batch(days: &[BackfillDay]) -> Result<RecordBatch, StateError> {
         .optional_instant("started_at", |day| day.started_at)
         .optional_instant("finished_at", |day| day.finished_at)
         .optional_text("message", |day| day.message.as_deref())
+        .finish()
+}
+
+fn schedules_batch(runs: &[ScheduledRun]) -> Result<RecordBatch, StateError> {
+    Columns::of(runs)
+        .text("job", |run| &run.job)
+        .instant("scheduled_at", |run| run.scheduled_at)
+        .instant("first_at", |run| run.first_at)
+        .count("instants", |run| run.instants)
+        .day("as_of", |run| run.as_of)
+        .text("status", |run| run.status.as_str())
+        .optional_text("reason", |run| run.reason.map(NotRunReason::as_str))
+        .count("made_up", |run| u64::from(run.is_made_up))
+        .instant("decided_at", |run| run.decided_at)
+        .text("decided_by", |run| &run.decided_by)
+        .count("attempts", |run| run.attempts)
+        .optional_text("owner", |run| run.owner.as_deref())
+        .optional_instant("started_at", |run| run.started_at)
+        .optional_instant("finished_at", |run| run.finished_at)
+        .optional_text("run_id", |run| run.run_id.as_deref())
+        .optional_text("outcome", |run| run.outcome.map(RunOutcome::as_str))
+        .optional_text("message", |run| run.message.as_deref())
         .finish()
 }
 

@@ -15,6 +15,7 @@ mod mistake;
 mod moved;
 mod proof;
 mod session;
+mod spans;
 mod workspace;
 
 pub use binding::Bindings;
@@ -26,6 +27,7 @@ pub use lineage::{ColumnOrigin, Lineage};
 pub use mistake::PlanMistake;
 pub use moved::{Moved, compare};
 pub use session::{SessionSettings, is_out_of_memory};
+pub use spans::keep_spans;
 pub use workspace::{LandedTable, Workspace};
 
 use datafusion::error::DataFusionError;

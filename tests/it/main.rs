@@ -28,5 +28,7 @@ mod models;
 mod projects;
 mod repair;
 mod run;
+mod schedule;
 mod state;
 mod storage;
+mod watch;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::cli::numbers;
-use crate::config::Environment;
+use crate::config::{Environment, StateLocation};
 
 /// Less free space than this is worth a warning.
 const LITTLE_SPACE: u64 = 5_000_000_000;
@@ -49,7 +49,10 @@ fn read_meminfo(text: &str) -> Option<u64> {
 
 /// Free space where work spills, where state lies, and under a local warehouse.
 pub(super) async fn check_disks(environment: &Environment) -> Vec<Finding> {
-    let mut places = vec![("spill space", std::env::temp_dir()), ("state space", folder_of(&environment.state))];
+    let mut places = vec![("spill space", std::env::temp_dir())];
+    if let StateLocation::File(file) = &environment.state {
+        places.push(("state space", folder_of(file)));
+    }
     if let Ok(warehouse) = environment.warehouse.0.to_file_path() {
         places.push(("warehouse space", warehouse));
     }

@@ -1,7 +1,12 @@
 //! `jobs/<name>.yaml` as written.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{AnyText, RawParameters, Text};
 use crate::config::yaml::{Entries, Placed};
@@ -17,7 +22,7 @@ pub(crate) struct RawJob {
     /// What the job is for, in one sentence.
     pub description: Option<Text>,
     /// When it runs; without it only by hand.
-    pub schedule: Option<RawSchedule>,
+    pub schedule: Option<Placed<RawSchedule>>,
     /// How often a failed run is tried again.
     #[serde(default)]
     pub retry: RawRetry,
@@ -35,6 +40,9 @@ pub(crate) struct RawJob {
     /// Who is told.
     #[serde(default)]
     pub notify: RawNotify,
+    /// How old the published data may become, such as `36h`: the age of the end of the newest published business day.
+    /// Without it nothing is stale.
+    pub freshness: Option<Text>,
     /// This job's values of parameters that are known to the environment.
     #[serde(default)]
     pub parameters: RawParameters,
@@ -43,11 +51,16 @@ pub(crate) struct RawJob {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSchedule {
-    /// Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
-    #[schemars(required)]
+    /// Five fields (minute, hour, day of month, month, day of week), or six with seconds first. Without it the job runs `after` others alone.
     pub cron: Option<Text>,
-    /// The zone of the cron expression; the default is UTC.
+    /// Jobs that this one follows: it runs when each of them has a good run of the same day that it has not answered yet. With `cron` as well, not before that time.
+    #[serde(default)]
+    pub after: Vec<Text>,
+    /// The zone of the cron expression and of `blackout`; the default is UTC.
     pub timezone: Option<Text>,
+    /// Days on which nothing starts: `2026-12-25`, or `{from: 2026-12-24, to: 2026-12-26}`.
+    #[serde(default)]
+    pub blackout: Vec<Placed<RawBlackout>>,
     /// Which missed runs are made up for: the last one (the default), all, or none.
     pub catch_up: Option<CatchUp>,
     /// How old a missed run may be to be made up for; the default is `24h`.
@@ -58,6 +71,64 @@ pub(crate) struct RawSchedule {
     pub jitter: Option<Text>,
     /// A run that could only start later than this after its time is missed; the default is never.
     pub deadline: Option<Text>,
+}
+
+/// A day, or a range of days.
+#[derive(Debug)]
+pub(crate) enum RawBlackout {
+    Day(String),
+    Range(RawBlackoutRange),
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBlackoutRange {
+    /// The first day, yyyy-mm-dd.
+    #[schemars(required)]
+    pub from: Option<Text>,
+    /// The last day, yyyy-mm-dd.
+    #[schemars(required)]
+    pub to: Option<Text>,
+}
+
+impl<'de> Deserialize<'de> for RawBlackout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawBlackoutVisitor)
+    }
+}
+
+struct RawBlackoutVisitor;
+
+impl<'de> Visitor<'de> for RawBlackoutVisitor {
+    type Value = RawBlackout;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a day or a range of days")
+    }
+
+    fn visit_str<E>(self, day: &str) -> Result<RawBlackout, E> {
+        Ok(RawBlackout::Day(day.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawBlackout, A::Error> {
+        RawBlackoutRange::deserialize(MapAccessDeserializer::new(map)).map(RawBlackout::Range)
+    }
+}
+
+impl JsonSchema for RawBlackout {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Blackout".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let day = generator.subschema_for::<String>();
+        let range = generator.subschema_for::<RawBlackoutRange>();
+        json_schema!({ "anyOf": [day, range] })
+    }
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -85,15 +156,25 @@ pub(crate) struct RawPublish {
 pub(crate) struct RawNotify {
     /// Told when a run has failed for good.
     #[serde(default)]
-    pub on_failure: Vec<RawNotifyTarget>,
+    pub on_failure: Vec<Placed<RawNotifyTarget>>,
+    /// Told of the first good run after a failed one.
+    #[serde(default)]
+    pub on_recovery: Vec<Placed<RawNotifyTarget>>,
+    /// Told when a run was due and did not start in time.
+    #[serde(default)]
+    pub on_missed: Vec<Placed<RawNotifyTarget>>,
+    /// Told when the published data become older than `freshness`; once, until they are fresh again.
+    #[serde(default)]
+    pub on_stale: Vec<Placed<RawNotifyTarget>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawNotifyTarget {
-    /// A URL that gets a POST with JSON; a secret one as `${env:NAME}`.
-    #[schemars(required)]
+    /// A URL that gets a POST with JSON as Slack reads it; a secret one as `${env:NAME}`.
     pub webhook: Option<Text>,
+    /// Addresses that get an e-mail, sent by the environment's `smtp`.
+    pub email: Option<Vec<Text>>,
 }
 
 /// One feed of raw objects and the contract that its rows must keep.

@@ -8,8 +8,10 @@ use object_store::aws::AmazonS3ConfigKey;
 use object_store::azure::AzureConfigKey;
 use object_store::gcp::GoogleConfigKey;
 
+use super::notify::{validate_openlineage, validate_smtp};
 use super::parameters::environment_parameters;
 use super::schedule::parse_zone;
+use super::state::validate_state;
 use crate::config::document::Findings;
 use crate::config::location::{absolute, parse_location};
 use crate::config::raw::{AnyText, RawEnvironment, Text};
@@ -28,6 +30,8 @@ pub(crate) struct CheckedEnvironment {
     pub sql_roots: Vec<(PathBuf, PathBuf)>,
     /// Not all SQL roots could be found, so models may be missing.
     pub misses_sql: bool,
+    /// Whether there is a server for e-mails, right or wrong.
+    pub has_smtp: bool,
 }
 
 /// Validates an environment. `root` is absolute; `is_folder` tells whether a folder exists.
@@ -49,7 +53,7 @@ pub(crate) fn validate_environment(
         let message = "`warehouse` and `raw` lie in one another, expected two places";
         findings.report(text.place, message, Some("tables would be listed as raw objects".to_owned()));
     }
-    let state = raw.state.as_ref().and_then(|text| findings.parse("state", text, |text| parse_state(text, root)));
+    let state = raw.state.as_ref().and_then(|text| validate_state(findings, text, root));
     let timezone = raw.timezone.as_ref().and_then(|text| findings.parse("timezone", text, parse_zone));
     let currency = raw.currency.as_ref().and_then(|text| findings.parse("currency", text, parse_currency));
     let memory_limit =
@@ -60,6 +64,8 @@ pub(crate) fn validate_environment(
     let sql_roots = sql_roots(findings, raw.sql.as_deref(), root, is_folder);
     let parameters = environment_parameters(findings, &raw.parameters);
     let storage = storage(findings, &raw.storage);
+    let smtp = raw.smtp.as_ref().and_then(|smtp| validate_smtp(findings, smtp));
+    let openlineage = raw.openlineage.as_ref().and_then(|raw| validate_openlineage(findings, raw, root));
     let environment = (|| {
         Some(Environment {
             name: name.to_owned(),
@@ -75,10 +81,13 @@ pub(crate) fn validate_environment(
             sql: sql_roots.iter().map(|(_, folder)| folder.clone()).collect(),
             parameters: parameters.clone(),
             storage,
+            smtp,
+            openlineage,
         })
     })();
     let misses_sql = raw.sql.as_ref().is_some_and(|written| written.len() != sql_roots.len());
-    CheckedEnvironment { environment, raw: raw_location, parameters, sql_roots, misses_sql }
+    let has_smtp = raw.smtp.is_some();
+    CheckedEnvironment { environment, raw: raw_location, parameters, sql_roots, misses_sql, has_smtp }
 }
 
 const DEFAULT_MEMORY_LIMIT: u64 = 2 << 30;
@@ -95,17 +104,6 @@ fn cores() -> usize {
 fn overlap(one: &Location, other: &Location) -> bool {
     let (one, other) = (format!("{}/", one.0), format!("{}/", other.0));
     one.starts_with(&other) || other.starts_with(&one)
-}
-
-fn parse_state(text: &str, root: &Path) -> Result<PathBuf, Unfit> {
-    let unfit = || Unfit::new("the path of an SQLite file on a local disk");
-    if text.contains("://") {
-        return Err(unfit());
-    }
-    if text.trim().is_empty() || text.ends_with('/') {
-        return Err(unfit().hint("such as `.lifecycle/state.db`"));
-    }
-    Ok(absolute(root, text))
 }
 
 fn parse_currency(text: &str) -> Result<String, Unfit> {

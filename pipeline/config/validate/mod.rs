@@ -5,11 +5,13 @@ mod cases;
 mod environment;
 mod job;
 mod model;
+mod notify;
 mod parameters;
 mod project;
 mod schedule;
 mod seed;
 mod source;
+mod state;
 
 pub(crate) use cases::validate_cases;
 pub(crate) use environment::{CheckedEnvironment, validate_environment};

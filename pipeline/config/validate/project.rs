@@ -1,6 +1,6 @@
 //! Checks across files: relationships, selectors, and tables that two jobs write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::CheckedJob;
 use super::model::{CheckedModel, parse_table_name};
@@ -28,6 +28,7 @@ pub(crate) fn validate_project(
     let tables = known_tables(jobs, models, seeds);
     models.iter_mut().for_each(|model| check_relationships(model, &tables, known));
     check_sources(jobs);
+    check_after(jobs, known);
     let by_name: BTreeMap<TableName, Model> =
         models.iter().map(|checked| (checked.model.name.clone(), checked.model.clone())).collect();
     let all_tags = models.iter().all(|checked| checked.is_read);
@@ -106,6 +107,53 @@ fn check_sources(jobs: &mut [CheckedJob]) {
             }
         }
     }
+}
+
+/// Reports jobs that wait for one that there is not, or for themselves.
+fn check_after(jobs: &mut [CheckedJob], known: Known) {
+    let after: BTreeMap<String, Vec<String>> = jobs
+        .iter()
+        .map(|checked| {
+            (checked.job.name.clone(), checked.after.iter().map(|job| job.value.clone()).collect::<Vec<_>>())
+        })
+        .collect();
+    for checked in jobs {
+        let own = checked.job.name.clone();
+        for (position, job) in checked.after.iter().enumerate() {
+            if !after.contains_key(&job.value) {
+                if known.all_jobs {
+                    let names = after.keys().map(String::as_str).filter(|name| *name != own);
+                    let hint = did_you_mean(&job.value, names);
+                    let message = format!("`after` names the job `{}`, which does not exist", job.shown());
+                    checked.findings.report(job.place, message, hint);
+                }
+            } else if checked.after.iter().take(position).any(|earlier| earlier.value == job.value) {
+                checked.findings.report(job.place, format!("`after` names the job `{}` twice", job.shown()), None);
+            } else if let Some(way) = way_back(&after, &job.value, &own) {
+                let message = format!("the jobs wait for each other: `{own}` after {way}");
+                let hint = "take one of them out of `after`".to_owned();
+                checked.findings.report(job.place, message, Some(hint));
+            }
+        }
+    }
+}
+
+/// The way from a job over those that it runs after to `target`, in words; `None` where there is none.
+fn way_back(after: &BTreeMap<String, Vec<String>>, from: &str, target: &str) -> Option<String> {
+    let mut ways = vec![vec![from.to_owned()]];
+    let mut seen = BTreeSet::from([from.to_owned()]);
+    while let Some(way) = ways.pop() {
+        let last = way.last()?;
+        if last == target {
+            return Some(way.iter().map(|job| format!("`{job}`")).collect::<Vec<_>>().join(" after "));
+        }
+        for next in after.get(last).into_iter().flatten() {
+            if next == target || seen.insert(next.clone()) {
+                ways.push(way.iter().chain([next]).cloned().collect());
+            }
+        }
+    }
+    None
 }
 
 /// Reports selectors that match nothing, and tables that two jobs build.

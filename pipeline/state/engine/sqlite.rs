@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection};
 
-use super::{Engine, Write};
+use super::{Clock, Engine, Server, Write};
 use crate::state::{Place, StateError};
 
 /// The state in the file at `path`.
@@ -64,6 +64,10 @@ impl Engine for Sqlite {
         &self.place
     }
 
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn connect(&self, patience: Duration) -> Result<AnyPool, StateError> {
         create_folder(&self.path)?;
         refuse_read_only(&self.path)?;
@@ -101,13 +105,20 @@ impl Engine for Sqlite {
     }
 
     async fn begin(&self, pool: &AnyPool) -> Result<Write, sqlx::Error> {
-        Ok(Write::new(pool.begin_with("begin immediate").await?))
+        Ok(Write { transaction: pool.begin_with("begin immediate").await?, receipt: None })
     }
 
     async fn table_names(&self, connection: &mut AnyConnection) -> Result<Vec<String>, sqlx::Error> {
         sqlx::query_scalar("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")
             .fetch_all(connection)
             .await
+    }
+
+    async fn create(&self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("create table lifecycle_schema (version integer not null) strict")
+            .execute(connection)
+            .await
+            .map(drop)
     }
 
     fn migration(&self, sql: &'static str) -> Cow<'static, str> {
@@ -120,6 +131,10 @@ impl Engine for Sqlite {
             .await
             .map_err(|error| self.failure("checking the file", error))?;
         if found == "ok" { Ok(()) } else { Err(StateError::Corrupt { place: self.place.clone(), detail: found }) }
+    }
+
+    async fn server(&self, _pool: &AnyPool, _now: Clock<'_>) -> Result<Option<Server>, sqlx::Error> {
+        Ok(None)
     }
 
     fn lock_guard(&self, lease: &str) -> Option<File> {

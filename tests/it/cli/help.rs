@@ -30,6 +30,7 @@ fn all_commands() {
       why          Tell from what a table was built, what has come since, and what the next run would do
       run          Land, build, check and publish a job for one day
       backfill     Run a job for a range of days
+      schedule     Run jobs when they are due; show, simulate, pause and resume their schedules
       status       Show how the jobs stand: last runs, checks, rejected rows, freshness
       runs         List runs, or show one
       rejected     Look at rows that a source's contract refused
@@ -53,6 +54,7 @@ fn all_commands() {
       -v, --verbose...           Log what is done (-v), and how (-vv)
           --log-format <FORMAT>  How messages and logs are written to stderr [default: text] [possible
                                  values: text, json]
+          --otlp <URL>           Send traces of runs to this OpenTelemetry collector, by OTLP over HTTP
           --color <WHEN>         When to use colours; `auto` also follows NO_COLOR [default: auto]
                                  [possible values: auto, always, never]
 
@@ -199,6 +201,7 @@ fn run() {
           --var <NAME=VALUE>   Give a parameter another value for this run; may be repeated
           --wait               Wait while another process works on the job, instead of failing at once
           --attempts <N>       Tries in all; 1 does not try again [default: the job's `retry.attempts`]
+          --notify             Tell the job's `notify` targets how it ended, as for a scheduled run
       -h, --help               Print help
 
     Global options: …
@@ -208,6 +211,7 @@ fn run() {
       lifecycle run nightly --as-of 2026-01-31
       lifecycle run nightly -s +marts.churn --var churn_window_days=60
       lifecycle run nightly --wait --attempts 5
+      lifecycle run nightly --notify        from an outside scheduler
 
     A run may be repeated, and killed at any moment: the published tables stay whole, and the next run
     goes on from there. An older day than the current release's writes that day's history only. Facts
@@ -331,13 +335,21 @@ fn status() {
       [JOB]  Only this job, in detail
 
     Options:
-      -h, --help  Print help
+          --check            Exit with 1 where something is wrong: a run that failed, late data, failing
+                             checks, too many rejected rows
+      -o, --output <FORMAT>  How it is printed [default: table] [possible values: table, json]
+      -h, --help             Print help
 
     Global options: …
 
     Examples:
       lifecycle status
       lifecycle status nightly
+      lifecycle status -o json | jq '.jobs[] | {job, late_by_seconds}'
+      lifecycle status --check || echo 'look after it'
+
+    One line per job: the last run, what was rejected, which checks fail, how old the published data
+    are, the next run. Below it what is at work now.
     ");
 }
 
@@ -582,13 +594,15 @@ fn doctor() {
     Usage: lifecycle doctor [OPTIONS]
 
     Options:
-      -h, --help  Print help
+          --notify <JOB>  Send a test message to every `notify` target of this job
+      -h, --help          Print help
 
     Global options: …
 
     Examples:
       lifecycle doctor
       lifecycle doctor --env production
+      lifecycle doctor --notify nightly
 
     Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails, with 2 if
     only the configuration is wrong.
@@ -683,4 +697,194 @@ fn every_command_gives_examples() {
         let text = folder.run(&[command, "--help"]);
         assert!(text.contains(&format!("Examples:\n  lifecycle {command}")), "{text}");
     }
+}
+
+#[test]
+fn schedule() {
+    insta::assert_snapshot!(help(&["schedule"]), @r#"
+    exit code 0
+    ----- stdout
+    Run jobs when they are due; show, simulate, pause and resume their schedules
+
+    Usage: lifecycle schedule [OPTIONS]
+           lifecycle schedule <COMMAND>
+
+    Commands:
+      next      Print when jobs run next
+      simulate  Print what the rules would do in a span of time
+      tick      Run what is due now, once: for an outside cron
+      pause     Start no run of a job until it is resumed
+      resume    Let a paused job start runs again
+      log       Print what was decided: runs, missed and skipped ones
+
+    Options:
+          --listen <ADDRESS>  Serve /metrics and /healthz at this address
+          --at-once <N>       Runs at work at once, of different jobs; each may take the memory limit
+                              [default: 1]
+          --grace <DURATION>  How long runs at work may go on after SIGTERM [default: 10m]
+      -h, --help              Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle schedule                        run every job when it is due, until stopped
+      lifecycle schedule --at-once 2 --listen 127.0.0.1:9464
+      lifecycle schedule next                   when each job runs next
+      lifecycle schedule simulate --from 2026-03-28 --to 2026-03-31 nightly
+      lifecycle schedule tick                   for an outside cron: run what is due once
+      lifecycle schedule pause nightly --reason "the till is being moved"
+
+    Several daemons may work on one state: each run is executed once, and what a dead one leaves is
+    taken over. Changed files are read while it runs. Ctrl-C or SIGTERM starts nothing more and waits
+    for the runs at work; once more interrupts them.
+    "#);
+}
+
+#[test]
+fn schedule_next() {
+    insta::assert_snapshot!(help(&["schedule", "next"]), @r"
+    exit code 0
+    ----- stdout
+    Print when jobs run next
+
+    Usage: lifecycle schedule next [OPTIONS] [JOB]
+
+    Arguments:
+      [JOB]  Only this job
+
+    Options:
+      -n, --limit <N>        How many runs of each job [default: 3]
+      -o, --output <FORMAT>  Print the rows as data instead of a text for people [possible values:
+                             table, csv, json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle schedule next
+      lifecycle schedule next nightly -n 10
+      lifecycle schedule next -o csv
+    ");
+}
+
+#[test]
+fn schedule_simulate() {
+    insta::assert_snapshot!(help(&["schedule", "simulate"]), @r"
+    exit code 0
+    ----- stdout
+    Print what the rules would do in a span of time
+
+    Usage: lifecycle schedule simulate [OPTIONS] --from <TIME> --to <TIME> [JOB]
+
+    Arguments:
+      [JOB]  Only this job
+
+    Options:
+          --from <TIME>      The beginning, included: a day, or a time such as 2026-03-29T00:30 or
+                             2026-03-29T00:30:00Z
+          --to <TIME>        The end, not included
+      -o, --output <FORMAT>  Print the rows as data instead of a text for people [possible values:
+                             table, csv, json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle schedule simulate --from 2026-03-28 --to 2026-03-31
+      lifecycle schedule simulate --from 2026-10-25T00:00 --to 2026-10-25T06:00 landing -o csv
+
+    Each run is taken to start at once, to take no time and to end well. Times without a zone are in the
+    environment's.
+    ");
+}
+
+#[test]
+fn schedule_tick() {
+    insta::assert_snapshot!(help(&["schedule", "tick"]), @r"
+    exit code 0
+    ----- stdout
+    Run what is due now, once: for an outside cron
+
+    Usage: lifecycle schedule tick [OPTIONS]
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+    ");
+}
+
+#[test]
+fn schedule_pause() {
+    insta::assert_snapshot!(help(&["schedule", "pause"]), @r#"
+    exit code 0
+    ----- stdout
+    Start no run of a job until it is resumed
+
+    Usage: lifecycle schedule pause [OPTIONS] <JOB>
+
+    Arguments:
+      <JOB>  The job: the file jobs/JOB.yaml
+
+    Options:
+          --reason <TEXT>  Why, for those who wonder
+      -h, --help           Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle schedule pause nightly
+      lifecycle schedule pause nightly --reason "the till is being moved"
+
+    A run at work goes on. What becomes due meanwhile is recorded as skipped, and not made up for.
+    "#);
+}
+
+#[test]
+fn schedule_resume() {
+    insta::assert_snapshot!(help(&["schedule", "resume"]), @r"
+    exit code 0
+    ----- stdout
+    Let a paused job start runs again
+
+    Usage: lifecycle schedule resume [OPTIONS] <JOB>
+
+    Arguments:
+      <JOB>  The job: the file jobs/JOB.yaml
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle schedule resume nightly
+    ");
+}
+
+#[test]
+fn schedule_log() {
+    insta::assert_snapshot!(help(&["schedule", "log"]), @r"
+    exit code 0
+    ----- stdout
+    Print what was decided: runs, missed and skipped ones
+
+    Usage: lifecycle schedule log [OPTIONS] [JOB]
+
+    Arguments:
+      [JOB]  Only this job
+
+    Options:
+      -n, --limit <N>        The newest N [default: 20]
+      -o, --output <FORMAT>  Print the rows as data instead of a text for people [possible values:
+                             table, csv, json, ndjson, parquet]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle schedule log
+      lifecycle schedule log nightly -n 50
+      lifecycle schedule log -o csv
+    ");
 }

@@ -39,7 +39,7 @@ fn every_key_is_read() {
     let project = load(&fixture("project")).expect("a valid project");
     let environment = &project.environment;
     assert_eq!(environment.warehouse.0.as_str(), "s3://lifecycle-warehouse/production");
-    assert_eq!(environment.state, fixture("project").join("data/state.db"));
+    assert_eq!(environment.state, StateLocation::File(fixture("project").join("data/state.db")));
     assert_eq!((environment.timezone, environment.currency.as_str()), (chrono_tz::Europe::London, "GBP"));
     assert_eq!((environment.memory_limit, environment.parallelism), (512 << 20, 4));
     assert_eq!(environment.lease, Duration::from_secs(90));
@@ -54,13 +54,13 @@ fn every_key_is_read() {
 
     let job = &project.jobs["nightly"];
     let schedule = job.schedule.as_ref().expect("a schedule");
-    assert_eq!((schedule.cron.as_str(), schedule.timezone), ("0 2 * * *", chrono_tz::Europe::London));
+    assert_eq!((schedule.cron.as_deref(), schedule.timezone), (Some("0 2 * * *"), chrono_tz::Europe::London));
     assert_eq!((schedule.catch_up, schedule.overlap), (CatchUp::Last, Overlap::Skip));
     assert_eq!((schedule.jitter, schedule.deadline), (Duration::from_secs(120), Some(Duration::from_secs(10_800))));
     assert_eq!(job.parameters.get("churn_window_days"), Some(&ParameterValue::Integer(90)));
     assert_eq!(job.exports, [ExportFormat::Parquet, ExportFormat::Csv]);
     let webhook = NotifyTarget::Webhook("https://alerts.example.com/hook/hunter3-is-secret".to_owned());
-    assert_eq!(job.on_failure, [webhook]);
+    assert_eq!(job.notify.on_failure, [webhook]);
     let names: Vec<&str> = job.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["orders", "customers"], "sources keep the order of the file");
 }
@@ -251,7 +251,7 @@ fn cron_expressions_of_five_and_six_fields_are_read() {
         let project = load(project.path()).expect("a valid project");
         let schedule = project.jobs["nightly"].schedule.as_ref().expect("a schedule");
         assert_eq!(schedule.timezone, chrono_tz::UTC);
-        assert!(cron_parser().parse(&schedule.cron).is_ok(), "{cron}");
+        assert!(cron_parser().parse(schedule.cron.as_ref().expect("a cron")).is_ok(), "{cron}");
     }
 }
 

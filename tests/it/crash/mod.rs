@@ -1,7 +1,7 @@
 //! Processes that sleep, die or meet another one; and what `vacuum` sweeps after them.
 
 mod fencing;
-mod gate;
+pub mod gate;
 mod kills;
 mod leftovers;
 mod logs;
@@ -26,7 +26,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::run::{Rows, Shop, wait_for};
 
 /// Rows and files by name.
-type Everything = BTreeMap<String, Rows>;
+pub type Everything = BTreeMap<String, Rows>;
 
 const JOB: &str = "
 sources:

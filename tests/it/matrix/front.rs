@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::points::{is_publication, name};
+use super::points::{is_publication, is_release, name};
 use super::s3::{self, Call, Clock, Reply};
 use crate::faults::store::{Answer, Fault, Operation};
 
@@ -70,21 +70,35 @@ pub struct Plan {
     pub act: Act,
 }
 
+/// The bucket as it was at some time.
+pub struct State {
+    pub objects: InMemory,
+    /// A release had just been made or dropped.
+    pub is_release: bool,
+}
+
 /// A bucket with calls that are still on their way to it.
 pub struct Bucket {
     pub objects: InMemory,
     pub clock: Clock,
     late: Mutex<Vec<(usize, Call)>>,
-    watcher: Mutex<Option<mpsc::Sender<InMemory>>>,
+    arrived: AtomicUsize,
+    watcher: Mutex<Option<mpsc::Sender<State>>>,
 }
 
 impl Bucket {
     pub fn new(objects: InMemory, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { objects, clock, late: Mutex::default(), watcher: Mutex::default() })
+        Arc::new(Self {
+            objects,
+            clock,
+            late: Mutex::default(),
+            arrived: AtomicUsize::new(0),
+            watcher: Mutex::default(),
+        })
     }
 
     /// Sends the bucket as it is after each step of a publication.
-    pub fn watch(&self, watcher: Option<mpsc::Sender<InMemory>>) {
+    pub fn watch(&self, watcher: Option<mpsc::Sender<State>>) {
         *self.watcher.lock().unwrap() = watcher;
     }
 
@@ -93,7 +107,7 @@ impl Bucket {
         if is_publication(call) {
             let watcher = self.watcher.lock().unwrap().clone();
             if let Some(watcher) = watcher {
-                let _ = watcher.send(self.objects.fork());
+                let _ = watcher.send(State { objects: self.objects.fork(), is_release: is_release(call) });
             }
         }
         reply
@@ -110,17 +124,22 @@ impl Bucket {
         };
         for call in due {
             self.apply(&call).await;
+            self.arrived.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    /// Lets arrive all that is still on its way; says whether there was something.
-    pub async fn flush(&self) -> bool {
+    /// How many calls have arrived late.
+    pub fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::SeqCst)
+    }
+
+    /// Lets arrive all that is still on its way.
+    pub async fn flush(&self) {
         let late = std::mem::take(&mut *self.late.lock().unwrap());
-        let is_any = !late.is_empty();
         for (_, call) in late {
             self.apply(&call).await;
+            self.arrived.fetch_add(1, Ordering::SeqCst);
         }
-        is_any
     }
 }
 

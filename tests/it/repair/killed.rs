@@ -41,6 +41,7 @@ async fn night(project: &Project, state: &State, stores: &Stores, number: u32) -
         clock: Arc::new(|| DateTime::from_timestamp(1_709_800_000, 0).unwrap()),
         progress: Arc::new(Silent),
         interrupt: Interrupt::never(),
+        watch: Default::default(),
     };
     let request = RunRequest {
         job: "nightly".to_owned(),

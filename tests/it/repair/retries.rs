@@ -73,6 +73,7 @@ impl Desk {
             clock: Arc::new(move || DateTime::from_timestamp(seconds.load(Ordering::SeqCst), 0).unwrap()),
             progress: Arc::new(Silent),
             interrupt: self.interrupt.clone(),
+            watch: Default::default(),
         };
         let request = RunRequest {
             job: "nightly".to_owned(),

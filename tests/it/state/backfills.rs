@@ -21,9 +21,7 @@ async fn finish_next(state: &State, lease: &Lease, outcome: DayOutcome) -> Optio
     Some(claimed.as_of.to_string())
 }
 
-#[tokio::test]
-async fn days_come_in_order_each_once() {
-    let place = Place::new();
+async fn days_come_in_order_each_once(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -38,9 +36,7 @@ async fn days_come_in_order_each_once() {
     assert_eq!(days[0].run_id.as_deref(), Some("run"));
 }
 
-#[tokio::test]
-async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died() {
-    let place = Place::new();
+async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -67,9 +63,7 @@ async fn a_killed_backfill_goes_on_with_the_day_at_which_it_died() {
     assert!(matches!(error, StateError::LeaseLost { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left() {
-    let place = Place::new();
+async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -90,9 +84,7 @@ async fn a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left() {
     assert_eq!(state.show_backfill("b", at(8)).await.unwrap().0.status, DayStatus::Done);
 }
 
-#[tokio::test]
-async fn the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough() {
-    let place = Place::new();
+async fn the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &DAYS)).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -108,9 +100,7 @@ async fn the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough
     assert_eq!(claim(NextDay::Earliest).await, None);
 }
 
-#[tokio::test]
-async fn an_interrupted_day_waits_again() {
-    let place = Place::new();
+async fn an_interrupted_day_waits_again(place: Place) {
     let state = place.open().await;
     state.create_backfill(&backfill("b", &["2026-01-01"])).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
@@ -119,18 +109,16 @@ async fn an_interrupted_day_waits_again() {
     assert_eq!(finish_next(&state, &lease, DayOutcome::Done).await.as_deref(), Some("2026-01-01"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_claimers_never_get_the_same_day() {
-    let place = Place::new();
+async fn many_claimers_never_get_the_same_day(place: Place) {
     let state = place.open().await;
     let days: Vec<String> = (1..=20).map(|number| format!("2026-01-{number:02}")).collect();
     state.create_backfill(&backfill("b", &days.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap();
     let lease = acquire(&state, "backfill b", at(0)).await;
     let tasks: Vec<_> = (0..4)
         .map(|_| {
-            let (file, lease) = (place.file(), lease.clone());
+            let (location, lease) = (place.location(), lease.clone());
             tokio::spawn(async move {
-                let state = State::open(&file).await.unwrap();
+                let state = State::open(&location).await.unwrap();
                 let mut mine = Vec::new();
                 while let Some(claimed) = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(1)).await.unwrap()
                 {
@@ -149,9 +137,7 @@ async fn many_claimers_never_get_the_same_day() {
     assert_eq!(all, expected);
 }
 
-#[tokio::test]
-async fn a_backfill_needs_days_and_an_id_of_its_own() {
-    let place = Place::new();
+async fn a_backfill_needs_days_and_an_id_of_its_own(place: Place) {
     let state = place.open().await;
     assert!(matches!(state.create_backfill(&backfill("b", &[])).await, Err(StateError::EmptyBackfill)));
     state.create_backfill(&backfill("b", &["2026-01-01", "2026-01-01"])).await.unwrap();
@@ -160,3 +146,13 @@ async fn a_backfill_needs_days_and_an_id_of_its_own() {
     assert_eq!(error.to_string(), "backfill b exists already");
     assert_eq!(state.show_backfill("x", at(1)).await.unwrap_err().hint().unwrap(), "the newest backfills are b");
 }
+
+on_both_databases!(
+    days_come_in_order_each_once,
+    a_killed_backfill_goes_on_with_the_day_at_which_it_died,
+    a_cancelled_backfill_stops_and_a_resumed_one_runs_what_is_left,
+    the_latest_day_can_be_claimed_before_the_others_where_it_is_late_enough,
+    an_interrupted_day_waits_again,
+    many_claimers_never_get_the_same_day,
+    a_backfill_needs_days_and_an_id_of_its_own,
+);

@@ -6,9 +6,7 @@ use lifecycle::state::{LeaseOutcome, State, StateError};
 
 use super::{MINUTE, Place, acquire, at};
 
-#[tokio::test]
-async fn a_held_lease_names_its_owner_and_its_end() {
-    let place = Place::new();
+async fn a_held_lease_names_its_owner_and_its_end(place: Place) {
     let state = place.open().await;
     acquire(&state, "nightly", at(0)).await;
     let outcome = state.acquire_lease("nightly", "other", MINUTE, at(59)).await.unwrap();
@@ -17,9 +15,7 @@ async fn a_held_lease_names_its_owner_and_its_end() {
     acquire(&state, "landing", at(59)).await;
 }
 
-#[tokio::test]
-async fn a_lease_whose_time_is_over_goes_to_the_next_with_a_greater_token() {
-    let place = Place::new();
+async fn a_lease_whose_time_is_over_goes_to_the_next_with_a_greater_token(place: Place) {
     let state = place.open().await;
     let first = acquire(&state, "nightly", at(0)).await;
     let second = acquire(&state, "nightly", at(60)).await;
@@ -29,9 +25,7 @@ async fn a_lease_whose_time_is_over_goes_to_the_next_with_a_greater_token() {
     assert!(!state.lease_is_current(&second, at(120)).await.unwrap());
 }
 
-#[tokio::test]
-async fn the_loser_of_a_lease_can_neither_renew_nor_release_it() {
-    let place = Place::new();
+async fn the_loser_of_a_lease_can_neither_renew_nor_release_it(place: Place) {
     let state = place.open().await;
     let first = acquire(&state, "nightly", at(0)).await;
     let second = acquire(&state, "nightly", at(61)).await;
@@ -41,9 +35,7 @@ async fn the_loser_of_a_lease_can_neither_renew_nor_release_it() {
     assert!(state.lease_is_current(&second, at(63)).await.unwrap());
 }
 
-#[tokio::test]
-async fn renewing_moves_the_end_also_after_the_time_was_over_if_nobody_took_it() {
-    let place = Place::new();
+async fn renewing_moves_the_end_also_after_the_time_was_over_if_nobody_took_it(place: Place) {
     let state = place.open().await;
     let lease = acquire(&state, "nightly", at(0)).await;
     let lease = state.renew_lease(&lease, MINUTE, at(50)).await.unwrap();
@@ -53,9 +45,7 @@ async fn renewing_moves_the_end_also_after_the_time_was_over_if_nobody_took_it()
     assert!(state.lease_is_current(&lease, at(559)).await.unwrap());
 }
 
-#[tokio::test]
-async fn tokens_grow_over_releases_and_reopenings() {
-    let place = Place::new();
+async fn tokens_grow_over_releases_and_reopenings(place: Place) {
     let mut last = 0;
     for round in 0..5 {
         let state = place.open().await;
@@ -87,7 +77,7 @@ async fn an_owner_that_died_gives_way_at_once_a_living_one_does_not() {
 #[ignore = "started by a_killed_process_gives_way_at_once"]
 async fn a_process_that_holds_a_lease() {
     let Some(file) = std::env::var_os("LIFECYCLE_TEST_STATE") else { return };
-    let state = State::open(file.as_ref()).await.unwrap();
+    let state = State::open(&std::path::PathBuf::from(file)).await.unwrap();
     acquire(&state, "nightly", at(0)).await;
     println!("holding");
     std::io::stdin().read_line(&mut String::new()).unwrap();
@@ -113,14 +103,12 @@ async fn a_killed_process_gives_way_at_once() {
     assert_eq!(acquire(&state, "nightly", at(2)).await.token, 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_that_ask_at_once_exactly_one_gets_the_lease() {
-    let place = Place::new();
+async fn of_many_that_ask_at_once_exactly_one_gets_the_lease(place: Place) {
     // Each with a file handle of its own, as processes have, and all of them creating the file at once.
     let tasks = (0..16).map(|_| {
-        let file = place.file();
+        let location = place.location();
         tokio::spawn(async move {
-            let state = lifecycle::state::State::open(&file).await.unwrap();
+            let state = State::open(&location).await.unwrap();
             let outcome = state.acquire_lease("nightly", "racer", MINUTE, at(0)).await.unwrap();
             (state, outcome)
         })
@@ -135,9 +123,7 @@ async fn of_many_that_ask_at_once_exactly_one_gets_the_lease() {
     assert_eq!(acquired, 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn tokens_are_never_given_twice() {
-    let place = Place::new();
+async fn tokens_are_never_given_twice(place: Place) {
     let state = place.open().await;
     let mut tasks = Vec::new();
     for _ in 0..32 {
@@ -156,3 +142,13 @@ async fn tokens_are_never_given_twice() {
     }
     assert_eq!(tokens.len(), 32);
 }
+
+on_both_databases!(
+    a_held_lease_names_its_owner_and_its_end,
+    a_lease_whose_time_is_over_goes_to_the_next_with_a_greater_token,
+    the_loser_of_a_lease_can_neither_renew_nor_release_it,
+    renewing_moves_the_end_also_after_the_time_was_over_if_nobody_took_it,
+    tokens_grow_over_releases_and_reopenings,
+    of_many_that_ask_at_once_exactly_one_gets_the_lease,
+    tokens_are_never_given_twice,
+);

@@ -1,33 +1,74 @@
-//! The state file: leases, run records, backfills, and files that cannot be used.
+//! The state, in a file and in a database: leases, run records, backfills; files and servers that cannot be used.
+
+/// Runs tests, which take a [`Place`], once on SQLite and once on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(crate::state::Place::new()).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(place) = crate::state::Place::on_server() {
+                    super::$test(place).await;
+                }
+            })+
+        }
+    };
+}
+
+pub(crate) use on_both_databases;
 
 mod backfills;
 mod files;
 mod leases;
 mod ops;
+mod outages;
+mod portable;
+mod processes;
+mod proxy;
 mod runs;
+pub mod server;
+mod servers;
+mod speed;
 
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use lifecycle::config::{PostgresLocation, StateLocation};
 use lifecycle::state::{Lease, LeaseOutcome, RunStart, State, Trigger};
 use tempfile::TempDir;
 
-/// A folder with a state file in it; dropping it deletes both.
+/// A folder for a state file, or a schema on a server; dropping it deletes the folder.
 pub struct Place {
     pub folder: TempDir,
+    pub server: Option<PostgresLocation>,
 }
 
 impl Place {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), server: None }
+    }
+
+    /// A schema of its own on the shared server; `None` where the machine has none.
+    pub fn on_server() -> Option<Self> {
+        Some(Self { server: Some(server::location(server::shared()?)), ..Self::new() })
     }
 
     pub fn file(&self) -> std::path::PathBuf {
         self.folder.path().join("deep/er/state.db")
     }
 
+    pub fn location(&self) -> StateLocation {
+        self.server.as_ref().map_or_else(|| self.file().into(), server::on)
+    }
+
     pub async fn open(&self) -> State {
-        State::open(&self.file()).await.unwrap()
+        State::open(&self.location()).await.unwrap()
     }
 }
 

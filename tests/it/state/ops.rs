@@ -1,6 +1,7 @@
 use arrow::util::pretty::pretty_format_batches;
 use lifecycle::state::{
-    BackfillStart, CheckStatus, OpsTable, RepairRecord, RepairStatus, RunFinish, RunOutcome, State, TableAction,
+    BackfillStart, CheckStatus, Decision, NotRunReason, OpsTable, RepairRecord, RepairStatus, RunFinish, RunOutcome,
+    State, TableAction, Verdict,
 };
 
 use super::runs::{check, source, table};
@@ -36,12 +37,20 @@ async fn filled(place: &Place) -> State {
         created_at: at(0),
     };
     state.create_backfill(&backfill).await.unwrap();
+    let basis = state.begin_schedule("nightly", "a", at(0)).await.unwrap();
+    let missed = Decision {
+        instant: at(5),
+        first: at(5),
+        instants: 1,
+        as_of: day("2026-01-02"),
+        verdict: Verdict::Missed(NotRunReason::CatchUp),
+        answers: None,
+    };
+    assert!(state.decide(&basis, &[missed], &[], at(9), "tester", at(9)).await.unwrap());
     state
 }
 
-#[tokio::test]
-async fn every_table_has_the_columns_that_it_promises_with_and_without_rows() {
-    let place = Place::new();
+async fn every_table_has_the_columns_that_it_promises_with_and_without_rows(place: Place) {
     let state = filled(&place).await;
     for table in OpsTable::ALL {
         let batch = state.ops_table(*table, at(10)).await.unwrap();
@@ -51,62 +60,71 @@ async fn every_table_has_the_columns_that_it_promises_with_and_without_rows() {
     }
 }
 
-#[tokio::test]
-async fn the_rows_are_what_was_recorded() {
-    let place = Place::new();
+async fn the_rows_are_what_was_recorded(place: Place) {
     let state = filled(&place).await;
     let shown = async |table| {
         let batch = state.ops_table(table, at(10)).await.unwrap();
         pretty_format_batches(&[batch]).unwrap().to_string()
     };
-    insta::assert_snapshot!(shown(OpsTable::Runs).await, @r"
-    +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
-    | run_id | job     | as_of      | trigger | environment | status    | started_at           | finished_at          | seconds | message | release | backfill_id | rows_landed | rows_rejected | tables_built | tables_failed | checks | checks_failed |
-    +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
-    | a      | nightly | 2026-01-01 | manual  | local       | succeeded | 2026-01-02T02:00:00Z | 2026-01-02T02:00:09Z | 9.0     |         | 1       |             | 10          | 2             | 1            | 0             | 1      | 1             |
-    +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
-    ");
-    insta::assert_snapshot!(shown(OpsTable::RunSources).await, @r"
-    +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
-    | run_id | source | objects_new | objects_changed | objects_unchanged | rows_in | landed | rejected | bytes | seconds | version |
-    +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
-    | a      | orders | 2           | 1               | 40                | 12      | 10     | 2        | 9000  | 0.5     |         |
-    +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
-    ");
-    insta::assert_snapshot!(shown(OpsTable::RunTables).await, @r"
-    +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
-    | run_id | table_name  | action | reason          | row_count | bytes | seconds | version |
-    +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
-    | a      | marts.churn | built  | its SQL changed | 1200      | 48000 | 1.25    | 3       |
-    +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
-    ");
-    insta::assert_snapshot!(shown(OpsTable::Checks).await, @r"
-    +--------+-------------+-------------+----------+--------+----------+----------------+---------+
-    | run_id | table_name  | check_name  | severity | status | bad_rows | sample         | seconds |
-    +--------+-------------+-------------+----------+--------+----------+----------------+---------+
-    | a      | marts.churn | churn.grain | warn     | failed | 4        | customer_id=c1 | 0.1     |
-    +--------+-------------+-------------+----------+--------+----------+----------------+---------+
-    ");
-    insta::assert_snapshot!(shown(OpsTable::Backfills).await, @r"
-    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-    | backfill_id | job     | environment | first_day  | last_day   | selection | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled |
-    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-    | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |
-    +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-    ");
-    insta::assert_snapshot!(shown(OpsTable::BackfillDays).await, @r"
-    +-------------+------------+---------+--------+----------+------------+-------------+---------+
-    | backfill_id | as_of      | status  | run_id | attempts | started_at | finished_at | message |
-    +-------------+------------+---------+--------+----------+------------+-------------+---------+
-    | b           | 2026-01-01 | pending |        | 0        |            |             |         |
-    | b           | 2026-01-02 | pending |        | 0        |            |             |         |
-    +-------------+------------+---------+--------+----------+------------+-------------+---------+
-    ");
-    insta::assert_snapshot!(shown(OpsTable::Leases).await, @r"
-    +---------+--------+-------+----------------------+----------------------+----------------------+
-    | name    | owner  | token | acquired_at          | expires_at           | released_at          |
-    +---------+--------+-------+----------------------+----------------------+----------------------+
-    | nightly | tester | 1     | 2026-01-02T02:00:00Z | 2026-01-02T02:01:00Z | 2026-01-02T02:00:09Z |
-    +---------+--------+-------+----------------------+----------------------+----------------------+
-    ");
+    let runs = shown(OpsTable::Runs).await;
+    let run_sources = shown(OpsTable::RunSources).await;
+    let run_tables = shown(OpsTable::RunTables).await;
+    let checks = shown(OpsTable::Checks).await;
+    let backfills = shown(OpsTable::Backfills).await;
+    let backfill_days = shown(OpsTable::BackfillDays).await;
+    let leases = shown(OpsTable::Leases).await;
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(runs, @r"
+        +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
+        | run_id | job     | as_of      | trigger | environment | status    | started_at           | finished_at          | seconds | message | release | backfill_id | rows_landed | rows_rejected | tables_built | tables_failed | checks | checks_failed |
+        +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
+        | a      | nightly | 2026-01-01 | manual  | local       | succeeded | 2026-01-02T02:00:00Z | 2026-01-02T02:00:09Z | 9.0     |         | 1       |             | 10          | 2             | 1            | 0             | 1      | 1             |
+        +--------+---------+------------+---------+-------------+-----------+----------------------+----------------------+---------+---------+---------+-------------+-------------+---------------+--------------+---------------+--------+---------------+
+        ");
+        insta::assert_snapshot!(run_sources, @r"
+        +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
+        | run_id | source | objects_new | objects_changed | objects_unchanged | rows_in | landed | rejected | bytes | seconds | version |
+        +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
+        | a      | orders | 2           | 1               | 40                | 12      | 10     | 2        | 9000  | 0.5     |         |
+        +--------+--------+-------------+-----------------+-------------------+---------+--------+----------+-------+---------+---------+
+        ");
+        insta::assert_snapshot!(run_tables, @r"
+        +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
+        | run_id | table_name  | action | reason          | row_count | bytes | seconds | version |
+        +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
+        | a      | marts.churn | built  | its SQL changed | 1200      | 48000 | 1.25    | 3       |
+        +--------+-------------+--------+-----------------+-----------+-------+---------+---------+
+        ");
+        insta::assert_snapshot!(checks, @r"
+        +--------+-------------+-------------+----------+--------+----------+----------------+---------+
+        | run_id | table_name  | check_name  | severity | status | bad_rows | sample         | seconds |
+        +--------+-------------+-------------+----------+--------+----------+----------------+---------+
+        | a      | marts.churn | churn.grain | warn     | failed | 4        | customer_id=c1 | 0.1     |
+        +--------+-------------+-------------+----------+--------+----------+----------------+---------+
+        ");
+        insta::assert_snapshot!(backfills, @r"
+        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
+        | backfill_id | job     | environment | first_day  | last_day   | selection | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled |
+        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
+        | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |
+        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
+        ");
+        insta::assert_snapshot!(backfill_days, @r"
+        +-------------+------------+---------+--------+----------+------------+-------------+---------+
+        | backfill_id | as_of      | status  | run_id | attempts | started_at | finished_at | message |
+        +-------------+------------+---------+--------+----------+------------+-------------+---------+
+        | b           | 2026-01-01 | pending |        | 0        |            |             |         |
+        | b           | 2026-01-02 | pending |        | 0        |            |             |         |
+        +-------------+------------+---------+--------+----------+------------+-------------+---------+
+        ");
+        insta::assert_snapshot!(leases, @r"
+        +---------+--------+-------+----------------------+----------------------+----------------------+
+        | name    | owner  | token | acquired_at          | expires_at           | released_at          |
+        +---------+--------+-------+----------------------+----------------------+----------------------+
+        | nightly | tester | 1     | 2026-01-02T02:00:00Z | 2026-01-02T02:01:00Z | 2026-01-02T02:00:09Z |
+        +---------+--------+-------+----------------------+----------------------+----------------------+
+        ");
+    }
 }
+
+on_both_databases!(every_table_has_the_columns_that_it_promises_with_and_without_rows, the_rows_are_what_was_recorded,);

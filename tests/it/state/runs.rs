@@ -49,9 +49,7 @@ pub fn check(name: &str, status: CheckStatus) -> CheckRecord {
     }
 }
 
-#[tokio::test]
-async fn a_run_comes_back_as_it_was_recorded_after_reopening() {
-    let place = Place::new();
+async fn a_run_comes_back_as_it_was_recorded_after_reopening(place: Place) {
     let state = place.open().await;
     let lease = acquire(&state, "nightly", at(0)).await;
     state.start_run(&run_start("run-a", "nightly", "2026-01-01", &lease, at(1))).await.unwrap();
@@ -75,9 +73,7 @@ async fn a_run_comes_back_as_it_was_recorded_after_reopening() {
     assert_eq!((run.tables_built, run.tables_failed, run.checks, run.checks_failed), (1, 0, 2, 1));
 }
 
-#[tokio::test]
-async fn a_run_whose_process_died_is_interrupted_and_the_next_start_writes_that_down() {
-    let place = Place::new();
+async fn a_run_whose_process_died_is_interrupted_and_the_next_start_writes_that_down(place: Place) {
     let state = place.open().await;
     let lease = acquire(&state, "nightly", at(0)).await;
     state.start_run(&run_start("dead", "nightly", "2026-01-01", &lease, at(0))).await.unwrap();
@@ -100,9 +96,7 @@ async fn a_run_whose_process_died_is_interrupted_and_the_next_start_writes_that_
     assert_eq!(state.show_run("next", at(92)).await.unwrap().run.status, RunStatus::Running);
 }
 
-#[tokio::test]
-async fn a_start_leaves_runs_of_other_jobs_alone() {
-    let place = Place::new();
+async fn a_start_leaves_runs_of_other_jobs_alone(place: Place) {
     let state = place.open().await;
     let landing = acquire(&state, "landing", at(0)).await;
     state.start_run(&run_start("other", "landing", "2026-01-01", &landing, at(0))).await.unwrap();
@@ -111,9 +105,7 @@ async fn a_start_leaves_runs_of_other_jobs_alone() {
     assert_eq!(state.show_run("other", at(2)).await.unwrap().run.status, RunStatus::Running);
 }
 
-#[tokio::test]
-async fn a_run_does_not_start_without_the_lease_or_with_a_taken_id() {
-    let place = Place::new();
+async fn a_run_does_not_start_without_the_lease_or_with_a_taken_id(place: Place) {
     let state = place.open().await;
     let lost = acquire(&state, "nightly", at(0)).await;
     let lease = acquire(&state, "nightly", at(60)).await;
@@ -125,9 +117,7 @@ async fn a_run_does_not_start_without_the_lease_or_with_a_taken_id() {
     assert_eq!(state.list_runs(&RunFilter::default(), at(63)).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn lists_are_filtered_and_begin_with_the_newest() {
-    let place = Place::new();
+async fn lists_are_filtered_and_begin_with_the_newest(place: Place) {
     let state = place.open().await;
     for (number, job, outcome) in [
         (0, "nightly", RunOutcome::Succeeded),
@@ -162,9 +152,7 @@ async fn lists_are_filtered_and_begin_with_the_newest() {
     assert_eq!(days[&day("2026-01-02")], failed);
 }
 
-#[tokio::test]
-async fn a_prefix_finds_one_run_or_says_what_there_is() {
-    let place = Place::new();
+async fn a_prefix_finds_one_run_or_says_what_there_is(place: Place) {
     let state = place.open().await;
     let lease = acquire(&state, "nightly", at(0)).await;
     let error = state.show_run("a", at(0)).await.unwrap_err();
@@ -183,9 +171,7 @@ async fn a_prefix_finds_one_run_or_says_what_there_is() {
     assert_eq!(error.hint().unwrap(), "the newest runs are b, abc2, abc1");
 }
 
-#[tokio::test]
-async fn what_is_recorded_again_replaces_what_was_recorded() {
-    let place = Place::new();
+async fn what_is_recorded_again_replaces_what_was_recorded(place: Place) {
     let state = place.open().await;
     let lease = acquire(&state, "nightly", at(0)).await;
     state.start_run(&run_start("a", "nightly", "2026-01-01", &lease, at(0))).await.unwrap();
@@ -195,3 +181,29 @@ async fn what_is_recorded_again_replaces_what_was_recorded() {
     let error = state.record_sources("nobody", &[source("orders", 1, 0)]).await.unwrap_err();
     assert!(matches!(error, StateError::UnknownRecord { .. }), "{error}");
 }
+
+async fn texts_of_broken_data_are_kept_but_for_zeros(place: Place) {
+    let state = place.open().await;
+    let lease = acquire(&state, "nightly", at(0)).await;
+    state.start_run(&run_start("a", "nightly", "2026-01-01", &lease, at(0))).await.unwrap();
+    let odd = "a\0b 'quoted' \"twice\" $1 ?1 \u{feff}顧客 \n\t\u{1f}";
+    let kept = odd.replace('\0', "\u{fffd}");
+    let sample = Some(odd.to_owned());
+    state.record_checks("a", &[CheckRecord { sample, ..check("churn.grain", CheckStatus::Error) }]).await.unwrap();
+    let message = Some(odd.to_owned());
+    state.finish_run("a", &RunFinish { message, ..finish(RunOutcome::Failed, 9) }).await.unwrap();
+    let details = state.show_run("a", at(10)).await.unwrap();
+    assert_eq!(details.checks[0].sample.as_deref(), Some(kept.as_str()));
+    assert_eq!(details.run.message.as_deref(), Some(kept.as_str()));
+}
+
+on_both_databases!(
+    texts_of_broken_data_are_kept_but_for_zeros,
+    a_run_comes_back_as_it_was_recorded_after_reopening,
+    a_run_whose_process_died_is_interrupted_and_the_next_start_writes_that_down,
+    a_start_leaves_runs_of_other_jobs_alone,
+    a_run_does_not_start_without_the_lease_or_with_a_taken_id,
+    lists_are_filtered_and_begin_with_the_newest,
+    a_prefix_finds_one_run_or_says_what_there_is,
+    what_is_recorded_again_replaces_what_was_recorded,
+);

@@ -2,6 +2,13 @@
 
 use super::{Edit, LOCAL, Mistake, file, replace};
 
+/// Another address as `state`.
+macro_rules! address {
+    ($address:literal, $message:literal) => {
+        replace(LOCAL, "data/state.db", concat!("postgres://", $address), (4, 8), $message)
+    };
+}
+
 pub fn mistakes() -> Vec<Mistake> {
     vec![
         replace(LOCAL, "timezone:", "timzone:", (5, 1), "unknown key `timzone`, expected one of `raw`, `warehouse`")
@@ -50,6 +57,18 @@ pub fn mistakes() -> Vec<Mistake> {
             "`warehouse` and `raw` lie in one another",
         ),
         replace(LOCAL, "data/state.db", "s3://bucket/state.db", (4, 8), "expected the path of an SQLite file"),
+        address!("lifecycle:geheim@db.internal/lifecycle", "`state` holds a password, expected `${env:NAME}`"),
+        address!("db.internal/lifecycle", "expected `postgres://user:${env:NAME}@host:5432/database`")
+            .hint("name the user before an `@`"),
+        address!("lifecycle@db.internal", "expected `postgres://").hint("name the database after the host"),
+        address!("lifecycle@/lifecycle", "expected `postgres://").hint("name the host after the `@`"),
+        address!("lifecycle@db.internal:port/lifecycle", "expected a port from 1 to 65535"),
+        address!("lifecycle@db1,db2/lifecycle", "expected one host"),
+        address!("lifecycle@db/lifecycle?sslmod=require", "expected no options but `schema`, `sslmode`")
+            .hint("did you mean `sslmode`?"),
+        address!("lifecycle@db/lifecycle?sslmode=verify_full", "expected one of `disable`, `prefer`")
+            .hint("did you mean `verify-full`?"),
+        address!("lifecycle@db/lifecycle?schema=No-Name", "expected a plain name such as `lifecycle` as `schema`"),
         replace(
             LOCAL,
             "churn_window_days: 60",

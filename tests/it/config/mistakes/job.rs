@@ -121,7 +121,53 @@ pub fn mistakes() -> Vec<Mistake> {
             "  cron: \"15 * * * *\"\n",
             "  jitter: 5m\n",
             (3, 1),
-            "the key `cron` is missing in `schedule`",
+            "the key `cron` or `after` is missing in `schedule`",
+        )
+        .hint("such as `cron: \"0 2 * * *\"`"),
+        replace(
+            NIGHTLY,
+            "0 2 * * *",
+            "* * * * * *",
+            (3, 18),
+            "`cron` is `* * * * * *`, expected an expression that fires at most once a minute",
+        )
+        .hint("name one second, as in `0 * * * * *`"),
+        replace(NIGHTLY, "deadline: 3h", "deadline: 1m", (3, 131), "`deadline` is shorter than `jitter`"),
+        replace(
+            HOURLY,
+            "  cron: \"15 * * * *\"\n",
+            "  after: [nigthly]\n",
+            (4, 11),
+            "`after` names the job `nigthly`, which does not exist",
+        )
+        .hint("did you mean `nightly`?"),
+        replace(
+            HOURLY,
+            "  cron: \"15 * * * *\"\n",
+            "  after: [nightly, nightly]\n",
+            (4, 20),
+            "`after` names the job `nightly` twice",
+        ),
+        replace(
+            HOURLY,
+            "  cron: \"15 * * * *\"\n",
+            "  after: [hourly]\n",
+            (4, 11),
+            "the jobs wait for each other: `hourly` after `hourly`",
+        ),
+        replace(
+            HOURLY,
+            "  cron: \"15 * * * *\"\n",
+            "  cron: \"15 * * * *\"\n  blackout: [2026-02-30]\n",
+            (5, 14),
+            "`blackout` names `2026-02-30`, expected a day of the calendar",
+        ),
+        replace(
+            HOURLY,
+            "  cron: \"15 * * * *\"\n",
+            "  cron: \"15 * * * *\"\n  blackout: [{from: 2026-12-26, to: 2026-12-24}]\n",
+            (5, 37),
+            "`to` is before `from`: 2026-12-24 before 2026-12-26",
         ),
         replace(
             HOURLY,

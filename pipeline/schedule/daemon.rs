@@ -1,0 +1,453 @@
+//! The daemon: looks, decides, claims and runs, until it is asked to leave.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::crew::{Crew, Ended, Fate};
+use super::event::{Event, Listener, Look, NotRun};
+use super::planner::{OpenRun, Recorded, Upstream, plan};
+use super::project::{Found, ProjectFiles};
+use super::runner::Runner;
+use super::ticker::Ticker;
+use super::timetable::Timetable;
+use crate::config::CatchUp;
+use crate::interrupt::Interrupt;
+use crate::run::Clock;
+use crate::state::{NotRunReason, ScheduleRecord, ScheduledRun, ScheduledStatus, State, StateError, Verdict};
+
+/// How often files and state are looked at while the clock gives no reason to.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// How long a run rests that found its job taken.
+const REST: TimeDelta = TimeDelta::seconds(10);
+/// How often a decision is tried while others decide.
+const TRIES: usize = 5;
+/// How long good runs of other jobs wait to be answered, at least.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+
+/// How a daemon works.
+#[derive(Debug, Clone)]
+pub struct DaemonSettings {
+    /// Who decides and claims, for people: a process and a host. Unique among those on one state.
+    pub owner: String,
+    /// Runs at work at once in this process; at least 1.
+    pub at_once: usize,
+    /// How long runs at work may go on when the daemon is asked to leave.
+    pub grace: Duration,
+    /// How long a claim lasts that nobody renews.
+    pub lease: Duration,
+}
+
+/// How a daemon left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// Every run at work had come to its end.
+    Clean,
+    /// Runs were interrupted; they wait for whoever comes next.
+    Interrupted,
+}
+
+/// What the daemon does and knows. Every look depends on the clock and on what is recorded alone.
+pub struct Daemon {
+    settings: DaemonSettings,
+    files: ProjectFiles,
+    state: State,
+    clock: Clock,
+    listener: Arc<dyn Listener>,
+    crew: Crew,
+    jobs: BTreeMap<String, Watched>,
+    last_look: Option<DateTime<Utc>>,
+    /// When the newest run of all jobs had ended at the last look.
+    last_end: Option<DateTime<Utc>>,
+    /// Jobs that were taken, and until when they are left alone.
+    resting: BTreeMap<String, DateTime<Utc>>,
+    /// Something happened that makes the next tick a look.
+    is_awake: bool,
+    is_state_lost: bool,
+}
+
+/// A job with a schedule.
+struct Watched {
+    timetable: Timetable,
+    /// When the clock makes its plan another; `None`: never.
+    next: Option<DateTime<Utc>>,
+    is_planned: bool,
+}
+
+impl Daemon {
+    pub fn new(
+        settings: DaemonSettings,
+        files: ProjectFiles,
+        state: State,
+        clock: Clock,
+        runner: Arc<dyn Runner>,
+        listener: Arc<dyn Listener>,
+    ) -> Self {
+        let crew = Crew::new(state.clone(), runner, clock.clone(), settings.lease);
+        let mut daemon = Self {
+            settings,
+            files,
+            state,
+            clock,
+            listener,
+            crew,
+            jobs: BTreeMap::new(),
+            last_look: None,
+            last_end: None,
+            resting: BTreeMap::new(),
+            is_awake: true,
+            is_state_lost: false,
+        };
+        daemon.take_timetables();
+        daemon
+    }
+
+    /// Works until `stop` asks it to leave: then nothing new starts, and the runs at work get their time of grace.
+    pub async fn run(mut self, mut stop: Interrupt) -> Departure {
+        let ticker = Ticker::start().await;
+        while !stop.is_interrupted() {
+            self.tick().await;
+            tokio::select! {
+                () = stop.interrupted() => {}
+                () = ticker.tick() => {}
+                ended = self.crew.next(), if !self.crew.is_empty() => self.note_end(ended.as_ref()),
+            }
+        }
+        ticker.stop().await;
+        self.leave(stop).await
+    }
+
+    /// Looks, if it is time; otherwise does nothing. Returns what it saw.
+    pub async fn tick(&mut self) -> Option<Look> {
+        let now = (self.clock)();
+        let is_time = match self.last_look {
+            None => true,
+            Some(last) => {
+                let is_due = |watched: &Watched| watched.next.is_some_and(|next| next <= now);
+                self.is_awake || now < last || now - last >= LOOK_AGAIN || self.jobs.values().any(is_due)
+            }
+        };
+        if !is_time {
+            return None;
+        }
+        if self.last_look.is_some_and(|last| now < last) {
+            // The clock was set back: what is due next is asked anew.
+            self.jobs.values_mut().for_each(|watched| watched.is_planned = false);
+        }
+        self.read_files().await;
+        let waiting = match self.decide_and_start(now).await {
+            Ok(waiting) => {
+                if std::mem::take(&mut self.is_state_lost) {
+                    self.listener.hear(&Event::StateBack);
+                }
+                waiting
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_state_lost, true) {
+                    self.listener.hear(&Event::StateLost(&error));
+                }
+                0
+            }
+        };
+        self.last_look = Some(now);
+        self.is_awake = false;
+        let look = self.seen(now, waiting);
+        self.listener.hear(&Event::Looked(&look));
+        Some(look)
+    }
+
+    /// Runs what is due now, and what becomes due after it, to the end; then returns. For an outside clock.
+    pub async fn once(&mut self, mut stop: Interrupt) -> Result<Vec<Ended>, StateError> {
+        let mut all = Vec::new();
+        loop {
+            let now = (self.clock)();
+            if !stop.is_interrupted() {
+                self.decide_and_start(now).await?;
+            }
+            tokio::select! {
+                ended = self.crew.next() => {
+                    let Some(ended) = ended else { return Ok(all) };
+                    self.note_end(Some(&ended));
+                    // Whoever found the job taken is left to the next call.
+                    self.resting.insert(ended.claim.job.clone(), now + TimeDelta::days(1));
+                    if ended.fate == Fate::Done {
+                        self.resting.remove(&ended.claim.job);
+                    }
+                    all.push(ended);
+                }
+                () = stop.interrupted(), if !self.crew.is_empty() => {
+                    self.crew.interrupt();
+                    while let Some(ended) = self.crew.next().await {
+                        self.note_end(Some(&ended));
+                        all.push(ended);
+                    }
+                    return Ok(all);
+                }
+            }
+        }
+    }
+
+    /// Waits for the next run at work to end; `None` where none is.
+    pub async fn next_end(&mut self) -> Option<Ended> {
+        let ended = self.crew.next().await;
+        self.note_end(ended.as_ref());
+        ended
+    }
+
+    /// The project in use.
+    pub fn files(&self) -> &ProjectFiles {
+        &self.files
+    }
+
+    async fn leave(mut self, mut stop: Interrupt) -> Departure {
+        if self.crew.is_empty() {
+            return Departure::Clean;
+        }
+        self.listener.hear(&Event::Leaving { jobs: &self.crew.jobs() });
+        let grace = tokio::time::sleep(self.settings.grace);
+        tokio::pin!(grace);
+        loop {
+            tokio::select! {
+                ended = self.crew.next() => match ended {
+                    Some(ended) => self.note_end(Some(&ended)),
+                    None => return Departure::Clean,
+                },
+                () = &mut grace => break,
+                () = stop.interrupted_again() => break,
+            }
+        }
+        self.crew.interrupt();
+        while let Some(ended) = self.crew.next().await {
+            self.note_end(Some(&ended));
+        }
+        Departure::Interrupted
+    }
+
+    fn seen(&self, now: DateTime<Utc>, waiting: usize) -> Look {
+        let next = self.jobs.iter().filter_map(|(job, watched)| Some((watched.next?, job.clone()))).min();
+        Look {
+            at: now,
+            jobs: self.jobs.len(),
+            next,
+            at_work: self.crew.jobs(),
+            waiting,
+            is_state_usable: !self.is_state_lost,
+            is_project_broken: self.files.is_broken(),
+        }
+    }
+
+    async fn read_files(&mut self) {
+        match self.files.look().await {
+            Found::Same => {}
+            Found::Changed => {
+                self.take_timetables();
+                let jobs: Vec<String> = self.jobs.keys().cloned().collect();
+                self.listener.hear(&Event::Reloaded { project: self.files.project(), jobs: &jobs });
+            }
+            Found::Broken(problems) => self.listener.hear(&Event::Broken(&problems)),
+        }
+    }
+
+    /// Takes over the schedules of the project in use. A job that is gone starts nothing more; its run at work goes on.
+    fn take_timetables(&mut self) {
+        let timetables = Timetable::all(self.files.project()).unwrap_or_else(|error| {
+            // Each expression was parsed when the project was validated.
+            tracing::error!(%error, "a cron expression cannot be used");
+            Vec::new()
+        });
+        self.jobs = timetables
+            .into_iter()
+            .map(|timetable| (timetable.job.clone(), Watched { timetable, next: None, is_planned: false }))
+            .collect();
+    }
+
+    /// Decides what is due and starts what waits; returns how many runs wait.
+    async fn decide_and_start(&mut self, now: DateTime<Utc>) -> Result<usize, StateError> {
+        let mut open = self.state.open_scheduled_runs().await?;
+        let follows = |watched: &Watched| !watched.timetable.schedule.after.is_empty();
+        let mut is_news = false;
+        if self.jobs.values().any(follows) {
+            let last_end = self.state.last_run_end().await?;
+            is_news = last_end != self.last_end;
+            self.last_end = last_end;
+        }
+        let due: Vec<String> = self
+            .jobs
+            .iter()
+            .filter(|(_, watched)| {
+                !watched.is_planned || (is_news && follows(watched)) || watched.next.is_some_and(|next| next <= now)
+            })
+            .map(|(job, _)| job.clone())
+            .collect();
+        for job in &due {
+            if self.decide(job, &open, now).await? {
+                open = self.state.open_scheduled_runs().await?;
+            }
+        }
+        self.start_waiting(&open, now).await
+    }
+
+    /// Decides what is due of a job; tells whether there was anything to decide.
+    async fn decide(&mut self, job: &str, open: &[ScheduledRun], now: DateTime<Utc>) -> Result<bool, StateError> {
+        let Some(watched) = self.jobs.get_mut(job) else { return Ok(false) };
+        let timetable = &watched.timetable;
+        for _ in 0..TRIES {
+            let basis = self.state.begin_schedule(job, &timetable.fingerprint(), now).await?;
+            let recorded = recorded(&self.state, timetable, &basis, open, now).await?;
+            let plan = plan(timetable, &recorded, now);
+            if plan.decisions.is_empty() && plan.withdrawn.is_empty() {
+                (watched.next, watched.is_planned) = (plan.next, true);
+                return Ok(false);
+            }
+            let (until, owner) = (plan.decided_until, &self.settings.owner);
+            if self.state.decide(&basis, &plan.decisions, &plan.withdrawn, until, owner, now).await? {
+                for decision in plan.decisions.iter().filter(|decision| !is_start(decision.verdict)) {
+                    self.listener.hear(&Event::NotRun(NotRun {
+                        job,
+                        instant: decision.instant,
+                        instants: decision.instants,
+                        as_of: decision.as_of,
+                        verdict: decision.verdict,
+                    }));
+                }
+                (watched.next, watched.is_planned) = (plan.next, true);
+                return Ok(true);
+            }
+        }
+        // Others decide all the time; the next look sees what is left.
+        watched.is_planned = false;
+        Ok(true)
+    }
+
+    /// Claims and starts runs that wait, or whose owner died, while there is room; returns how many wait.
+    async fn start_waiting(&mut self, open: &[ScheduledRun], now: DateTime<Utc>) -> Result<usize, StateError> {
+        self.resting.retain(|_, until| *until > now);
+        let is_free = |run: &ScheduledRun| {
+            run.status == ScheduledStatus::Waiting || run.lease_until.is_none_or(|until| until <= now)
+        };
+        let mut waiting = open.iter().filter(|run| run.status == ScheduledStatus::Waiting).count();
+        for run in open.iter().filter(|run| is_free(run)) {
+            if self.crew.len() >= self.settings.at_once.max(1) {
+                break;
+            }
+            let Some(watched) = self.jobs.get(&run.job) else { continue };
+            if self.crew.is_at_work_on(&run.job) || self.resting.contains_key(&run.job) {
+                continue;
+            }
+            let too_late = too_late(&watched.timetable, run, now);
+            let overlap = watched.timetable.schedule.overlap;
+            let Some(claim) =
+                self.state.claim_scheduled_run(run, &self.settings.owner, self.settings.lease, now).await?
+            else {
+                continue;
+            };
+            waiting = waiting.saturating_sub(1);
+            if let Some(reason) = too_late {
+                let message = "its turn came too late";
+                self.state.abandon_claim(&claim, reason, message, now).await?;
+                self.tell_abandoned(&claim.job, claim.scheduled_at, claim.as_of, reason);
+                continue;
+            }
+            self.listener.hear(&Event::Started { claim: &claim });
+            self.crew.start(claim, self.files.project().clone(), overlap);
+        }
+        Ok(waiting)
+    }
+
+    fn note_end(&mut self, ended: Option<&Ended>) {
+        let Some(Ended { claim, end, fate }) = ended else { return };
+        self.is_awake = true;
+        for watched in self.jobs.values_mut().filter(|watched| watched.timetable.schedule.after.contains(&claim.job)) {
+            watched.is_planned = false;
+        }
+        match fate {
+            Fate::Done | Fate::Overtaken => self.listener.hear(&Event::Ended { claim, end }),
+            Fate::Abandoned(reason) => self.tell_abandoned(&claim.job, claim.scheduled_at, claim.as_of, *reason),
+            Fate::Returned => {
+                let why = end.busy().map_or("it was interrupted", |_| "another process runs the job");
+                self.listener.hear(&Event::Returned { claim, why });
+                self.resting.insert(claim.job.clone(), (self.clock)() + REST);
+            }
+        }
+    }
+
+    fn tell_abandoned(&self, job: &str, instant: DateTime<Utc>, as_of: chrono::NaiveDate, reason: NotRunReason) {
+        let verdict = match reason {
+            NotRunReason::Overlap | NotRunReason::Blackout | NotRunReason::Paused => Verdict::Skipped(reason),
+            NotRunReason::CatchUp | NotRunReason::Deadline | NotRunReason::After => Verdict::Missed(reason),
+        };
+        self.listener.hear(&Event::NotRun(NotRun { job, instant, instants: 1, as_of, verdict }));
+    }
+}
+
+fn is_start(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Start { .. })
+}
+
+/// Why a run that waited should not begin any more. One that had begun, and whose process died, is finished.
+fn too_late(timetable: &Timetable, run: &ScheduledRun, now: DateTime<Utc>) -> Option<NotRunReason> {
+    if run.attempts > 0 {
+        return None;
+    }
+    if timetable.is_too_late(run.scheduled_at, now) {
+        return Some(NotRunReason::Deadline);
+    }
+    // Nobody was there to begin it: it has waited longer than a missed run may be old.
+    let window = TimeDelta::from_std(timetable.schedule.catch_up_window).unwrap_or(TimeDelta::MAX);
+    let is_forgotten = now - run.decided_at > window.max(TimeDelta::hours(1));
+    (is_forgotten && timetable.schedule.catch_up != CatchUp::All).then_some(NotRunReason::CatchUp)
+}
+
+/// Decides what is due of one job now, without starting anything.
+pub async fn decide_now(
+    state: &State,
+    timetable: &Timetable,
+    owner: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    for _ in 0..TRIES {
+        let open = state.open_scheduled_runs().await?;
+        let basis = state.begin_schedule(&timetable.job, &timetable.fingerprint(), now).await?;
+        let plan = plan(timetable, &recorded(state, timetable, &basis, &open, now).await?, now);
+        let is_nothing = plan.decisions.is_empty() && plan.withdrawn.is_empty();
+        if is_nothing || state.decide(&basis, &plan.decisions, &plan.withdrawn, plan.decided_until, owner, now).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads what the planner needs to know about a job.
+async fn recorded(
+    state: &State,
+    timetable: &Timetable,
+    basis: &ScheduleRecord,
+    open: &[ScheduledRun],
+    now: DateTime<Utc>,
+) -> Result<Recorded, StateError> {
+    let schedule = &timetable.schedule;
+    let mut upstream = Upstream::default();
+    if !schedule.after.is_empty() {
+        let patience = schedule.catch_up_window.max(ANSWERED_WITHIN);
+        let since = now - TimeDelta::from_std(patience).unwrap_or(TimeDelta::days(3_660));
+        upstream.good = state.good_runs_since(since).await?;
+        upstream.good.retain(|(job, _), _| schedule.after.contains(job));
+        upstream.answered = state.answered_days(&timetable.job).await?;
+    }
+    let of_job = open.iter().filter(|run| run.job == timetable.job);
+    Ok(Recorded {
+        decided_until: basis.decided_until,
+        is_paused: basis.pause.is_some(),
+        open: of_job
+            .map(|run| OpenRun {
+                instant: run.scheduled_at,
+                is_at_work: run.status == ScheduledStatus::Running,
+                is_made_up: run.is_made_up,
+            })
+            .collect(),
+        decided: state.decided_instants(&timetable.job, basis.decided_until).await?,
+        upstream,
+    })
+}
