@@ -10,7 +10,7 @@ use super::{ExitCode, Failure, Report, batches, numbers};
 use crate::config::{Environment, Severity};
 use crate::state::{
     AttemptRecord, CheckRecord, CheckStatus, OpsTable, RepairRecord, RepairStatus, RunDetails, RunFilter, RunOutcome,
-    RunStatus, RunSummary, SourceRecord, State, TableAction, TableRecord,
+    RunStatus, RunSummary, RunTrouble, SourceRecord, State, TableAction, TableRecord,
 };
 
 /// Lists runs or shows one.
@@ -132,7 +132,8 @@ async fn show(
     let details = state.show_run(&arguments.run_id, context.now()).await?;
     let run_id = Some(details.run.run_id.as_str());
     let attempt = state.attempts_of(run_id).await?.pop();
-    print_details(&details, attempt.as_ref(), context, environment.timezone)?;
+    let trouble = state.trouble_of(&details.run.run_id).await?;
+    print_details(&details, attempt.as_ref(), &trouble, context, environment.timezone)?;
     let repairs: Vec<RepairRecord> = state.repairs_of(run_id).await?.into_iter().map(|(_, repair)| repair).collect();
     if !repairs.is_empty() {
         context.output.text("\n")?;
@@ -168,6 +169,7 @@ fn repairs_table(repairs: &[RepairRecord]) -> TextTable {
 fn print_details(
     details: &RunDetails,
     attempt: Option<&AttemptRecord>,
+    trouble: &RunTrouble,
     context: &Context,
     zone: Tz,
 ) -> Result<(), Failure> {
@@ -196,6 +198,8 @@ fn print_details(
     if let Some(message) = &run.message {
         lines.push(("message", message.clone()));
     }
+    lines.extend(trouble.causes.iter().map(|cause| ("", cause.clone())));
+    lines.extend(trouble.hint.iter().map(|hint| ("hint", hint.clone())));
     let text: String = lines.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
     output.text(&text)?;
     if !details.sources.is_empty() {

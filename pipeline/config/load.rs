@@ -29,8 +29,9 @@ pub fn load_project(
     let checked = check_environment(&root, environment, read_env, &mut problems);
     let before = problems.len();
     let mut jobs = load_jobs(&root, &checked, read_env, &mut problems);
-    let all_jobs = problems.len() == before && jobs.iter().all(|checked| checked.findings.problems.is_empty());
-    let known = Known { all_jobs, all_sql_roots: !checked.misses_sql };
+    let all_job_names = problems.len() == before;
+    let all_jobs = all_job_names && jobs.iter().all(|checked| checked.findings.problems.is_empty());
+    let known = Known { all_job_names, all_jobs, all_sql_roots: !checked.misses_sql };
     let mut sql = Sql::default();
     for (written, folder) in &checked.sql_roots {
         sql.load_root(written, folder, &mut problems);

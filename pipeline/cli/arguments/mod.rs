@@ -6,7 +6,8 @@ mod schedule;
 mod why;
 
 pub use backfill::{
-    BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange, BackfillResumeArguments,
+    BackfillArguments, BackfillCommand, BackfillListArguments, BackfillOnly, BackfillOrder, BackfillRange,
+    BackfillResumeArguments, BackfillShowArguments, ResumeOnly, ShowFormat,
 };
 pub use rejected::{RejectedArguments, RejectedCommand, ReplayArguments};
 pub use schedule::{

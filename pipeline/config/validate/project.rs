@@ -14,6 +14,8 @@ type Tables = BTreeMap<TableName, Option<Vec<String>>>;
 /// Whether everything could be read that a name may refer to. A name is not wrong because of another file's mistake.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
+    /// Every job has a name, whatever mistakes its file has.
+    pub all_job_names: bool,
     pub all_jobs: bool,
     pub all_sql_roots: bool,
 }
@@ -121,7 +123,7 @@ fn check_after(jobs: &mut [CheckedJob], known: Known) {
         let own = checked.job.name.clone();
         for (position, job) in checked.after.iter().enumerate() {
             if !after.contains_key(&job.value) {
-                if known.all_jobs {
+                if known.all_job_names {
                     let names = after.keys().map(String::as_str).filter(|name| *name != own);
                     let hint = did_you_mean(&job.value, names);
                     let message = format!("`after` names the job `{}`, which does not exist", job.shown());

@@ -1,7 +1,7 @@
 use arrow::util::pretty::pretty_format_batches;
 use lifecycle::state::{
-    BackfillStart, CheckStatus, Decision, NotRunReason, OpsTable, RepairRecord, RepairStatus, RunFinish, RunOutcome,
-    State, TableAction, Verdict,
+    BackfillStart, CheckStatus, DayOrder, Decision, NotRunReason, OpsTable, RepairRecord, RepairStatus, RunFinish,
+    RunOutcome, State, TableAction, Verdict,
 };
 
 use super::runs::{check, source, table};
@@ -34,6 +34,7 @@ async fn filled(place: &Place) -> State {
         environment: "local".to_owned(),
         days: vec![day("2026-01-01"), day("2026-01-02")],
         selection: "missing".to_owned(),
+        order: DayOrder::OldestFirst,
         created_at: at(0),
     };
     state.create_backfill(&backfill).await.unwrap();
@@ -103,12 +104,12 @@ async fn the_rows_are_what_was_recorded(place: Place) {
         +--------+-------------+-------------+----------+--------+----------+----------------+---------+
         ");
         insta::assert_snapshot!(backfills, @r"
-        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-        | backfill_id | job     | environment | first_day  | last_day   | selection | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled |
-        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-        | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |
-        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-        ");
+         +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+         | backfill_id | job     | environment | first_day  | last_day   | selection | day_order    | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled | paused_at | paused_by |
+         +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+         | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | oldest_first | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |           |           |
+         +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+         ");
         insta::assert_snapshot!(backfill_days, @r"
         +-------------+------------+---------+--------+----------+------------+-------------+---------+
         | backfill_id | as_of      | status  | run_id | attempts | started_at | finished_at | message |
