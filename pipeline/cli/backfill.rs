@@ -5,6 +5,8 @@ mod work;
 
 pub use show::{unfinished_json, unfinished_line};
 
+use std::sync::Arc;
+
 use chrono::Months;
 
 use super::arguments::{
@@ -16,7 +18,10 @@ use super::surroundings::surroundings;
 use super::text_table::TextTable;
 use super::{ExitCode, Failure, numbers};
 use crate::config::{Environment, Project, TableName};
-use crate::run::{BackfillOutlook, BackfillWork, DayChoice, backfill_outlook, choose_days, create_backfill, host_name};
+use crate::run::{
+    BackfillOutlook, BackfillWork, Clock, DayChoice, backfill_outlook, cancel_backfill, choose_days, create_backfill,
+    host_name,
+};
 use crate::state::{BackfillStatus, DayOrder, DaysLeft, PauseOutcome, State};
 use work::work;
 
@@ -194,9 +199,13 @@ async fn cancel(prefix: &str, context: &Context, state: &State) -> Result<ExitCo
         context.output.message("nothing to do: no day of it waits");
         return Ok(ExitCode::Done);
     }
-    let cancelled = state.cancel_backfill(&backfill.backfill_id, context.now()).await?;
+    let clock: Clock = Arc::new({
+        let context = context.clone();
+        move || context.now()
+    });
+    let cancelled = cancel_backfill(state, &backfill, &clock).await?;
     let mut message = format!("took {} off the list", numbers::plural(cancelled, "day", "days"));
-    if backfill.running > 0 {
+    if state.show_backfill(&backfill.backfill_id, context.now()).await?.0.running > 0 {
         message.push_str("; days at work go on to their end");
     }
     context.output.message(&message);

@@ -38,7 +38,7 @@ mod why;
 
 pub use backfill::{
     BackfillListener, BackfillOutlook, BackfillProgress, BackfillWork, DayChoice, DayOutlook, DayReport, EndedDay,
-    Pace, backfill_outlook, backfill_progress, choose_days, create_backfill, run_backfill,
+    Pace, backfill_outlook, backfill_progress, cancel_backfill, choose_days, create_backfill, run_backfill,
 };
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;

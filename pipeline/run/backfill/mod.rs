@@ -37,7 +37,7 @@ use super::landed::Landed;
 use super::lease::HeldLease;
 use super::prepare::{check_request, find_job, prepare};
 use super::release::settle;
-use super::{RunError, RunRequest, Surroundings, turns};
+use super::{Clock, RunError, RunRequest, Surroundings, turns};
 use crew::{DayAtWork, Site, work_on};
 use old_days::OldDays;
 
@@ -181,6 +181,21 @@ pub async fn create_backfill(
     };
     state.create_backfill(&start).await?;
     Ok(backfill_id)
+}
+
+/// Takes the days that wait off a backfill's list; returns how many there were. Days at work go on to their end, but those of a
+/// process that is known to have died wait.
+pub async fn cancel_backfill(state: &State, backfill: &Backfill, clock: &Clock) -> Result<u64, RunError> {
+    // Whoever can take the lease knows that nobody works under it, and ends the claims that were made under it.
+    let lease = match turns::take_backfill(state, &backfill.job, clock).await {
+        Err(RunError::BackfillBusy { .. }) => None,
+        outcome => Some(outcome?),
+    };
+    let cancelled = state.cancel_backfill(&backfill.backfill_id, clock()).await;
+    if let Some(lease) = lease {
+        lease.give_back().await?;
+    }
+    Ok(cancelled?)
 }
 
 /// Runs the days of a backfill that wait, until none does or it is paused. A day that fails does not stop the others.

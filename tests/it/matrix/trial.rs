@@ -243,6 +243,8 @@ impl Stage<'_> {
             }
             (Disturbance::Call(Plan { act: Act::Fail(_) | Act::Delay(_) | Act::Sleep(_), .. }), Some(1 | 3)) => true,
             (_, Some(1)) if self.trial.has_twin => said.contains("is being run by process"),
+            // The days wait in the twin's backfill.
+            (_, Some(2)) if self.trial.has_twin => said.contains("is not done with"),
             _ => false,
         };
         if !is_fine {
