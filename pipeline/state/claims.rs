@@ -24,7 +24,8 @@ impl State {
         let mut transaction = self.write(DOING).await?;
         let changed = sqlx::query(
             "update scheduled_runs
-             set status = 'running', owner = $3, lease_until = $4, started_at = $5, attempts = attempts + 1
+             set status = 'running', owner = $3, lease_until = $4, started_at = $5, attempts = attempts + 1,
+                 deaths = deaths + case when status = 'running' then 1 else 0 end
              where job = $1 and scheduled_at = $2
                  and (status = 'waiting' or (status = 'running' and lease_until <= $5))
                  and not exists (
@@ -65,18 +66,18 @@ impl State {
 
     /// Moves the end of a claim's lease; `false` where somebody else has claimed the run since.
     pub async fn renew_claim(&self, claim: &Claim, lease: Duration, now: DateTime<Utc>) -> Result<bool, StateError> {
-        let changed = sqlx::query(
-            "update scheduled_runs set lease_until = $4
+        let changed = self
+            .change("renewing a scheduled run's lease", || {
+                sqlx::query(
+                    "update scheduled_runs set lease_until = $4
              where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
-        )
-        .bind(&claim.job)
-        .bind(micros(claim.scheduled_at))
-        .bind(signed(claim.attempt))
-        .bind(micros(later(now, lease)))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed("renewing a scheduled run's lease", error))?
-        .rows_affected();
+                )
+                .bind(&claim.job)
+                .bind(micros(claim.scheduled_at))
+                .bind(signed(claim.attempt))
+                .bind(micros(later(now, lease)))
+            })
+            .await?;
         Ok(changed > 0)
     }
 
@@ -87,37 +88,37 @@ impl State {
         end: &ScheduledEnd,
         now: DateTime<Utc>,
     ) -> Result<bool, StateError> {
-        let changed = sqlx::query(
-            "update scheduled_runs
+        let changed = self
+            .change("recording the end of a scheduled run", || {
+                sqlx::query(
+                    "update scheduled_runs
              set status = 'done', lease_until = null, finished_at = $4, run_id = $5, outcome = $6, message = $7
              where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
-        )
-        .bind(&claim.job)
-        .bind(micros(claim.scheduled_at))
-        .bind(signed(claim.attempt))
-        .bind(micros(now))
-        .bind(&end.run_id)
-        .bind(end.outcome.as_str())
-        .bind(&end.message)
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed("recording the end of a scheduled run", error))?
-        .rows_affected();
+                )
+                .bind(&claim.job)
+                .bind(micros(claim.scheduled_at))
+                .bind(signed(claim.attempt))
+                .bind(micros(now))
+                .bind(&end.run_id)
+                .bind(end.outcome.as_str())
+                .bind(&end.message)
+            })
+            .await?;
         Ok(changed > 0)
     }
 
     /// Gives a claimed run back: it waits again, for whoever comes next.
     pub async fn release_claim(&self, claim: &Claim) -> Result<(), StateError> {
-        sqlx::query(
-            "update scheduled_runs set status = 'waiting', owner = null, lease_until = null
+        self.change("giving a scheduled run back", || {
+            sqlx::query(
+                "update scheduled_runs set status = 'waiting', owner = null, lease_until = null
              where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
-        )
-        .bind(&claim.job)
-        .bind(micros(claim.scheduled_at))
-        .bind(signed(claim.attempt))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed("giving a scheduled run back", error))?;
+            )
+            .bind(&claim.job)
+            .bind(micros(claim.scheduled_at))
+            .bind(signed(claim.attempt))
+        })
+        .await?;
         Ok(())
     }
 
@@ -133,21 +134,21 @@ impl State {
             NotRunReason::Overlap | NotRunReason::Blackout | NotRunReason::Paused => ScheduledStatus::Skipped,
             NotRunReason::CatchUp | NotRunReason::Deadline | NotRunReason::After => ScheduledStatus::Missed,
         };
-        sqlx::query(
-            "update scheduled_runs
+        self.change("taking a scheduled run off the list", || {
+            sqlx::query(
+                "update scheduled_runs
              set status = $4, reason = $5, message = $6, lease_until = null, started_at = null, finished_at = $7
              where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
-        )
-        .bind(&claim.job)
-        .bind(micros(claim.scheduled_at))
-        .bind(signed(claim.attempt))
-        .bind(status.as_str())
-        .bind(reason.as_str())
-        .bind(message)
-        .bind(micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed("taking a scheduled run off the list", error))?;
+            )
+            .bind(&claim.job)
+            .bind(micros(claim.scheduled_at))
+            .bind(signed(claim.attempt))
+            .bind(status.as_str())
+            .bind(reason.as_str())
+            .bind(message)
+            .bind(micros(now))
+        })
+        .await?;
         Ok(())
     }
 }

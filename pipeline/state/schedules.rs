@@ -130,8 +130,8 @@ impl State {
             };
             sqlx::query(
                 "insert into scheduled_runs (job, scheduled_at, first_at, instants, as_of, status, reason, is_made_up,
-                     answers, decided_at, decided_by, attempts)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)
+                     answers, decided_at, decided_by, attempts, deaths)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)
                  on conflict (job, scheduled_at) do nothing",
             )
             .bind(&basis.job)
@@ -275,18 +275,18 @@ impl State {
 
     /// Lets a paused job start runs again, from `now` on; `false` where it was not paused.
     pub async fn resume_schedule(&self, job: &str, now: DateTime<Utc>) -> Result<bool, StateError> {
-        let changed = sqlx::query(
-            "update schedules
+        let changed = self
+            .change("resuming a job", || {
+                sqlx::query(
+                    "update schedules
              set paused_at = null, paused_by = null, pause_reason = null, version = version + 1, since = $2,
                  decided_until = case when decided_until > $2 then decided_until else $2 end
              where job = $1 and paused_at is not null",
-        )
-        .bind(job)
-        .bind(micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed("resuming a job", error))?
-        .rows_affected();
+                )
+                .bind(job)
+                .bind(micros(now))
+            })
+            .await?;
         Ok(changed > 0)
     }
 
@@ -353,6 +353,7 @@ pub(super) fn scheduled_run(record: &Record<'_>) -> Result<ScheduledRun, StateEr
         decided_at: record.instant("decided_at")?,
         decided_by: record.text("decided_by")?,
         attempts: record.count("attempts")?,
+        deaths: record.count("deaths")?,
         owner: optional("owner")?,
         lease_until: record.optional_instant("lease_until")?,
         started_at: record.optional_instant("started_at")?,

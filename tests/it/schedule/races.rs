@@ -9,13 +9,13 @@ use lifecycle::state::ScheduledStatus;
 
 use super::{Counter, Diary, Office, at};
 use crate::run::wait_for;
+use crate::state::server;
 
 const JOBS: usize = 10;
 
 /// Lets two daemons, each on its own thread with its own connection, look at the same instants at the same moment.
 /// Returns how many run keys each executed.
-fn race(rounds: usize) -> [usize; 2] {
-    let office = Office::new("2026-03-02T00:00:30Z");
+fn race(office: &Office, rounds: usize) -> [usize; 2] {
     for job in 0..JOBS {
         office.job(&format!("job_{job}"), "{cron: \"* * * * *\", overlap: allow}");
     }
@@ -27,7 +27,7 @@ fn race(rounds: usize) -> [usize; 2] {
     let (gate, executed) = (Barrier::new(2), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for owner in ["one", "other"] {
-            let (office, gate, executed) = (&office, &gate, &executed);
+            let (gate, executed) = (&gate, &executed);
             scope.spawn(move || {
                 wait_for(async {
                     let state = office.state().await;
@@ -53,7 +53,7 @@ fn race(rounds: usize) -> [usize; 2] {
     let mut keys: BTreeMap<_, usize> = BTreeMap::new();
     for run in &log {
         assert_eq!((run.status, run.attempts), (ScheduledStatus::Done, 1), "{run:?}");
-        assert!(run.scheduled_at > at("2026-03-02T00:00:30Z"));
+        assert!(run.scheduled_at > at(START));
         *keys.entry((run.job.clone(), run.scheduled_at)).or_default() += 1;
     }
     let executed = executed.into_inner().unwrap();
@@ -62,20 +62,32 @@ fn race(rounds: usize) -> [usize; 2] {
     [executed[0], executed[1]]
 }
 
-#[test]
-fn two_daemons_execute_each_run_key_once() {
-    let [one, other] = race(4);
-    println!("{} run keys raced for by two daemons: {one} and {other}", one + other);
+const START: &str = "2026-03-02T00:00:30Z";
+
+fn on_each_database(rounds: usize) {
+    let begun = Instant::now();
+    report("SQLite", race(&Office::new(START), rounds), begun);
+    if let Some(port) = server::shared() {
+        let begun = Instant::now();
+        report("PostgreSQL", race(&Office::on_server(START, &server::location(port)), rounds), begun);
+    }
+}
+
+fn report(what: &str, [one, other]: [usize; 2], begun: Instant) {
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{} run keys raced for by two daemons on {what}: {one} and {other}, each executed once, {seconds:.0} s",
+        one + other
+    );
 }
 
 #[test]
-#[ignore = "long: 1,000 races of two daemons"]
+fn two_daemons_execute_each_run_key_once() {
+    on_each_database(4);
+}
+
+#[test]
+#[ignore = "long: 1,000 races of two daemons on each database"]
 fn a_thousand_races() {
-    let begun = Instant::now();
-    let [one, other] = race(100);
-    println!(
-        "{} run keys raced for by two daemons: {one} and {other}, each executed once, {:.0} s",
-        one + other,
-        begun.elapsed().as_secs_f64()
-    );
+    on_each_database(100);
 }

@@ -3,15 +3,21 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lifecycle::state::{Decision, NotRunReason, Pause, RunOutcome, ScheduledEnd, ScheduledStatus, State, Verdict};
+use lifecycle::state::{Decision, NotRunReason, Pause, RunOutcome, ScheduledEnd, ScheduledStatus, Verdict};
 
 use super::at;
+use crate::state::{Place, on_both_databases};
+
+on_both_databases! {
+    of_two_who_decide_from_the_same_facts_the_second_does_not,
+    a_run_is_claimed_by_one_until_its_lease_ends,
+    another_timetable_begins_anew,
+    a_clock_that_was_far_ahead_undoes_what_was_only_skipped,
+    a_paused_job_is_not_claimed,
+    old_decisions_are_deleted_and_open_ones_stay,
+}
 
 const LEASE: Duration = Duration::from_secs(60);
-
-async fn open(folder: &tempfile::TempDir) -> State {
-    State::open(&folder.path().join("state.db")).await.unwrap()
-}
 
 fn start(text: &str) -> Decision {
     let instant = at(text);
@@ -29,10 +35,8 @@ fn missed(text: &str) -> Decision {
     Decision { verdict: Verdict::Missed(NotRunReason::CatchUp), ..start(text) }
 }
 
-#[tokio::test]
-async fn of_two_who_decide_from_the_same_facts_the_second_does_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let (one, other) = (open(&folder).await, open(&folder).await);
+async fn of_two_who_decide_from_the_same_facts_the_second_does_not(place: Place) {
+    let (one, other) = (place.open().await, place.open().await);
     let now = at("2026-03-02T02:00:00Z");
     let basis = one.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     assert_eq!(other.begin_schedule("nightly", "a", now).await.unwrap(), basis);
@@ -48,10 +52,8 @@ async fn of_two_who_decide_from_the_same_facts_the_second_does_not() {
     assert_eq!(one.open_scheduled_runs().await.unwrap(), open);
 }
 
-#[tokio::test]
-async fn a_run_is_claimed_by_one_until_its_lease_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let (one, other) = (open(&folder).await, open(&folder).await);
+async fn a_run_is_claimed_by_one_until_its_lease_ends(place: Place) {
+    let (one, other) = (place.open().await, place.open().await);
     let now = at("2026-03-02T02:00:00Z");
     let basis = one.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     let runs = [start("2026-03-02T01:00:00Z"), start("2026-03-02T02:00:00Z")];
@@ -83,10 +85,8 @@ async fn a_run_is_claimed_by_one_until_its_lease_ends() {
     assert!(other.claim_scheduled_run(&open[1], "other", LEASE, over).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn another_timetable_begins_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = open(&folder).await;
+async fn another_timetable_begins_anew(place: Place) {
+    let state = place.open().await;
     let first = state.begin_schedule("nightly", "0 2 * * *", at("2026-03-01T12:00:00Z")).await.unwrap();
     assert_eq!(first.decided_until, at("2026-03-01T12:00:00Z"));
     let same = state.begin_schedule("nightly", "0 2 * * *", at("2026-03-05T12:00:00Z")).await.unwrap();
@@ -96,10 +96,8 @@ async fn another_timetable_begins_anew() {
     assert!(other.version > first.version);
 }
 
-#[tokio::test]
-async fn a_clock_that_was_far_ahead_undoes_what_was_only_skipped() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = open(&folder).await;
+async fn a_clock_that_was_far_ahead_undoes_what_was_only_skipped(place: Place) {
+    let state = place.open().await;
     let basis = state.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     let far = at("2038-01-01T00:00:00Z");
     let decisions = [missed("2030-01-01T02:00:00Z"), start("2038-01-01T00:00:00Z")];
@@ -114,10 +112,8 @@ async fn a_clock_that_was_far_ahead_undoes_what_was_only_skipped() {
     assert_eq!(log.iter().map(|run| run.scheduled_at).collect::<Vec<_>>(), [far], "what was to run stays");
 }
 
-#[tokio::test]
-async fn a_paused_job_is_not_claimed() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = open(&folder).await;
+async fn a_paused_job_is_not_claimed(place: Place) {
+    let state = place.open().await;
     let now = at("2026-03-02T02:00:00Z");
     let basis = state.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     assert!(state.decide(&basis, &[start("2026-03-02T02:00:00Z")], &[], now, "one", now).await.unwrap());
@@ -136,10 +132,8 @@ async fn a_paused_job_is_not_claimed() {
     assert!(state.claim_scheduled_run(&open[0], "one", LEASE, later).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn old_decisions_are_deleted_and_open_ones_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = open(&folder).await;
+async fn old_decisions_are_deleted_and_open_ones_stay(place: Place) {
+    let state = place.open().await;
     let begun = at("2026-01-01T00:00:00Z");
     let mut basis = state.begin_schedule("nightly", "a", begun).await.unwrap();
     let mut minute = 0;

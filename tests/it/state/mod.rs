@@ -21,6 +21,8 @@ macro_rules! on_both_databases {
     };
 }
 
+pub(crate) use on_both_databases;
+
 mod backfills;
 mod files;
 mod leases;
