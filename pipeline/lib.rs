@@ -15,6 +15,7 @@ pub mod land;
 pub mod plan;
 pub mod publish;
 pub mod transform;
+pub mod watch;
 
 pub mod config;
 pub mod interrupt;

@@ -9,10 +9,11 @@ use chrono_tz::Tz;
 use super::arguments::GlobalArguments;
 use super::output::Output;
 use super::{Failure, bars};
-use crate::config::{Environment, Project, StateLocation};
+use crate::config::{Environment, JobsAlone, Project, StateLocation};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::state::State;
+use crate::watch::{Lineage, Watch};
 
 /// The surroundings of one command.
 #[derive(Clone)]
@@ -66,6 +67,11 @@ impl Context {
         Ok(crate::config::load_environment(&self.project, &self.environment, &read_variable)?)
     }
 
+    /// Reads and validates the environment and the jobs, without the models.
+    pub fn load_jobs(&self) -> Result<JobsAlone, Failure> {
+        Ok(crate::config::load_jobs_alone(&self.project, &self.environment, &read_variable)?)
+    }
+
     /// Opens the state, creating it where it is missing.
     pub async fn open_state(&self, environment: &Environment) -> Result<State, Failure> {
         Ok(State::open(&environment.state).await?.with_lease_time(environment.lease))
@@ -76,6 +82,17 @@ impl Context {
         match &environment.state {
             StateLocation::File(path) if !path.exists() => Ok(None),
             _ => self.open_state(environment).await.map(Some),
+        }
+    }
+
+    /// Who hears of the runs of this command.
+    pub fn watch(&self, project: &Project) -> Watch {
+        let environment = &project.environment;
+        let stores = || super::surroundings::stores(environment);
+        let output = self.output.clone();
+        Watch {
+            lineage: environment.openlineage.as_ref().map(|configured| Lineage::new(configured, &stores())),
+            on_start: Some(Arc::new(move |run| output.note_run(run))),
         }
     }
 

@@ -9,7 +9,7 @@ use super::arguments::DoctorArguments;
 use super::context::Context;
 use super::output::Style;
 use super::text_table::{Cell, TextTable};
-use super::{ExitCode, Failure, Report, numbers};
+use super::{ExitCode, Failure, Report, notify, numbers};
 use crate::config::{Environment, StateLocation};
 use crate::state::{LeaseOutcome, Server, State, StateError};
 
@@ -48,7 +48,7 @@ impl Finding {
 }
 
 /// Checks, prints a table, and fails if a check failed.
-pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<ExitCode, Failure> {
+pub async fn execute(arguments: &DoctorArguments, context: &Context) -> Result<ExitCode, Failure> {
     let environment = &context.load_environment()?;
     let mut findings = vec![check_configuration(environment, context)];
     findings.push(check_state(environment, context).await);
@@ -56,6 +56,9 @@ pub async fn execute(_arguments: &DoctorArguments, context: &Context) -> Result<
     findings.push(check_zone(environment, context));
     findings.push(machine::check_memory(environment));
     findings.extend(machine::check_disks(environment).await);
+    if let Some(job) = &arguments.notify {
+        findings.extend(check_notify(job, context).await?);
+    }
     print(&findings, context)?;
 
     let failed: Vec<&str> =
@@ -149,6 +152,26 @@ async fn probe_state(environment: &Environment, context: &Context) -> Result<Opt
     let server = state.server(|| context.now()).await?;
     state.close().await;
     Ok(server)
+}
+
+/// Sends a test to every target of a job.
+async fn check_notify(job: &str, context: &Context) -> Result<Vec<Finding>, Failure> {
+    const NAME: &str = "notify";
+    let deliveries = notify::test(&context.load_project()?, job).await?;
+    if deliveries.is_empty() {
+        let hint = "add `notify: {on_failure: [{webhook: \"${env:NAME}\"}]}` to its file";
+        return Ok(vec![Finding::warning(NAME, format!("{job} tells nobody anything"), hint)]);
+    }
+    Ok(deliveries
+        .into_iter()
+        .map(|delivery| match delivery.outcome {
+            Ok(()) => Finding::ok(NAME, format!("{} of {job}: a test was sent", delivery.target)),
+            Err(error) => {
+                let report = Report::from_error(&error).while_doing(format!("{} of {job}", delivery.target));
+                Finding::failed(NAME, report)
+            }
+        })
+        .collect())
 }
 
 fn check_zone(environment: &Environment, context: &Context) -> Finding {

@@ -8,14 +8,17 @@ use indicatif::MultiProgress;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::arguments::GlobalArguments;
 use super::output::Output;
+use crate::watch::{Traces, TracesError};
 
 /// How messages and logs are written to stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -26,8 +29,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. A second call in one process changes nothing.
-pub fn start(arguments: &GlobalArguments, output: &Output) {
+/// Starts logging, and traces where a collector is named: what comes back sends what is left of them. A second call in
+/// one process changes nothing.
+pub fn start(arguments: &GlobalArguments, output: &Output) -> Result<Option<Traces>, TracesError> {
+    crate::transform::keep_spans();
+    let collector = arguments.otlp.as_deref().filter(|endpoint| !endpoint.is_empty());
+    let traces = collector.map(|endpoint| Traces::start(endpoint, &arguments.environment)).transpose()?;
     let filter = EnvFilter::new(match (arguments.quiet, arguments.verbose) {
         (true, _) => "error",
         (false, 0) => "error,lifecycle=warn",
@@ -36,18 +43,26 @@ pub fn start(arguments: &GlobalArguments, output: &Output) {
         (false, _) => "info,lifecycle=trace",
     });
     let stderr = AsideOfBars { bars: output.bars().clone() };
+    // Each listener has a filter of its own: traces have all spans of ours, however little is logged.
+    let ours = Targets::new().with_target("lifecycle", tracing::Level::INFO);
+    let spans = traces.as_ref().map(|traces| {
+        let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
+        layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_filter(ours)
+    });
+    let subscriber = tracing_subscriber::registry().with(spans);
     // Fails only where a subscriber is set already, which then logs.
     let _ = match arguments.log_format {
-        LogFormat::Text => tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(stderr)
-            .with_ansi(output.has_colour_on_stderr())
-            .with_target(false)
-            .compact()
-            .finish()
-            .try_init(),
-        LogFormat::Json => json_lines(filter, stderr).try_init(),
+        LogFormat::Text => {
+            let lines = tracing_subscriber::fmt::layer()
+                .with_writer(stderr)
+                .with_ansi(output.has_colour_on_stderr())
+                .with_target(false)
+                .compact();
+            subscriber.with(lines.with_filter(filter)).try_init()
+        }
+        LogFormat::Json => subscriber.with(json_layer(stderr).with_filter(filter)).try_init(),
     };
+    Ok(traces)
 }
 
 /// Writes one flat JSON object per event.
@@ -55,13 +70,19 @@ pub fn json_lines<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + S
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    tracing_subscriber::registry().with(json_layer(writer).with_filter(filter))
+}
+
+fn json_layer<S, W>(writer: W) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_ansi(false)
         .fmt_fields(JsonFields::new())
         .event_format(FlatJson)
-        .finish()
 }
 
 /// Now, as logs write it.

@@ -1,8 +1,8 @@
 //! The only printer. Data goes to stdout, all else to stderr.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
@@ -10,6 +10,7 @@ use super::arguments::{ColorChoice, GlobalArguments};
 use super::failure::{Failure, Report};
 use super::logging::LogFormat;
 use super::text_table::TextTable;
+use crate::watch::RunFacts;
 
 /// How a text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +46,8 @@ pub struct Output {
     has_colour_on_stderr: bool,
     /// The progress bars, which step aside for messages; hidden where there are none.
     bars: MultiProgress,
+    /// The newest run of this process: lines of JSON have its fields.
+    run: Arc<Mutex<Option<RunFacts>>>,
 }
 
 impl Output {
@@ -66,7 +69,18 @@ impl Output {
             has_colour_on_stdout: has_colour(io::stdout().is_terminal()),
             has_colour_on_stderr: has_colour(io::stderr().is_terminal()),
             bars: MultiProgress::with_draw_target(target),
+            run: Arc::default(),
         }
+    }
+
+    /// From here on messages are about this run.
+    pub fn note_run(&self, run: &RunFacts) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.clone());
+    }
+
+    /// The run that messages are about.
+    pub fn run(&self) -> Option<RunFacts> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells a person something; silent with `--quiet`.
@@ -179,6 +193,11 @@ impl Output {
             line.insert("timestamp".to_owned(), super::logging::timestamp().into());
             line.insert("level".to_owned(), level.into());
             line.insert("message".to_owned(), text.into());
+            if let Some(run) = self.run() {
+                line.insert("run_id".to_owned(), run.run_id.into());
+                line.insert("job".to_owned(), run.job.into());
+                line.insert("as_of".to_owned(), run.as_of.to_string().into());
+            }
             if !causes.is_empty() {
                 line.insert("causes".to_owned(), causes.into());
             }

@@ -3,9 +3,9 @@
 use super::arguments::RunArguments;
 use super::context::Context;
 use super::plan::request;
-use super::surroundings::{finding_text, surroundings, warn_of_cut_objects};
-use super::{ExitCode, Failure, Report, numbers};
-use crate::run::{FailedAttempt, RetryListener, RunError, RunReport, WhenBusy, run_with_retries};
+use super::surroundings::{surroundings, warn_of_cut_objects};
+use super::{ExitCode, Failure, Report, notify, numbers};
+use crate::run::{FailedAttempt, RetryListener, RunError, RunReport, WhenBusy, finding_text, run_with_retries};
 
 /// Runs a job for one day and says what became of it.
 pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<ExitCode, Failure> {
@@ -13,8 +13,11 @@ pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<Exit
     let state = context.open_state(&project.environment).await?;
     let request = request(&arguments.selection, context, &project);
     let listener = Attempts { context, wait: arguments.wait, attempts: arguments.attempts };
-    let report = run_with_retries(&project, &state, &surroundings(context, &project), &request, &listener).await?;
-    tell(&report, context);
+    let outcome = run_with_retries(&project, &state, &surroundings(context, &project), &request, &listener).await;
+    if arguments.notify {
+        notify::run_ended(&project, &state, context).await;
+    }
+    tell(&outcome?, context);
     Ok(ExitCode::Done)
 }
 

@@ -1,48 +1,80 @@
 //! `lifecycle status`: how the jobs stand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::arguments::StatusArguments;
+use serde_json::json;
+
+use super::arguments::{StatusArguments, StatusFormat};
 use super::context::Context;
 use super::output::Style;
 use super::runs::{print_bad_checks, runs_table, status_cell};
+use super::standing::{
+    backfill_line, failing_cell, fresh_cell, intake_text, next_cell, published_cell, rejected_cell, running_line,
+    standing_json,
+};
 use super::text_table::{Cell, TextTable};
-use super::{ExitCode, Failure, numbers};
-use crate::config::Environment;
-use crate::state::{RunFilter, RunSummary, State};
+use super::{ExitCode, Failure, Report, numbers};
+use crate::config::{Environment, Job};
+use crate::schedule::outlook;
+use crate::state::{Backfill, DayStatus, RunFilter, State};
+use crate::watch::{Outlook, Standing, standings};
 
 /// Prints one line per job, or one job in detail.
 pub async fn execute(arguments: &StatusArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let environment = context.load_environment()?;
-    let state = context.look_at_state(&environment).await?;
-    // Whoever looks after runs needs this also while somebody edits a model.
-    let descriptions = match context.load_project() {
-        Ok(project) => project.jobs.into_iter().map(|(name, job)| (name, job.description)).collect(),
-        Err(_) => {
-            context.output.warning("the project's files have mistakes", Some("`lifecycle validate` shows them"));
-            jobs_by_file(&context.project.join("jobs")).map(|name| (name, String::new())).collect()
-        }
-    };
-    let view = View { context, environment, state, descriptions };
-    let last_runs = match &view.state {
-        Some(state) => state.last_runs(context.now()).await?,
-        None => Vec::new(),
-    };
-    // A job whose file is gone keeps its history.
-    let jobs: BTreeSet<&str> =
-        view.descriptions.keys().map(String::as_str).chain(last_runs.iter().map(|run| run.job.as_str())).collect();
-    match &arguments.job {
-        Some(job) if !jobs.contains(job.as_str()) => {
-            Err(Failure::unknown_name("job", job, &jobs.into_iter().collect::<Vec<_>>()))
-        }
-        Some(job) => view.one(job).await,
-        None if jobs.is_empty() => {
-            context.output.message("the project has no job: write one under jobs/");
-            Ok(ExitCode::Done)
-        }
-        None => view.all(&jobs, &last_runs).await,
+    let read = context.load_jobs()?;
+    if !read.problems.is_empty() {
+        context.output.warning("the project's files have mistakes", Some("`lifecycle validate` shows them"));
     }
+    let (environment, jobs) = (read.environment, read.jobs);
+    let state = context.look_at_state(&environment).await?;
+    let now = context.now();
+    let (facts, backfills) = match &state {
+        Some(state) => (state.job_facts(now).await?, state.list_backfills(now).await?),
+        None => Default::default(),
+    };
+    let mut all = standings(&jobs, environment.timezone, &facts, now);
+    // Whoever looks after runs needs this also while somebody edits a job.
+    for name in jobs_by_file(&context.project.join("jobs")) {
+        if !all.iter().any(|standing| standing.job == name) {
+            all.push(never_ran(name));
+        }
+    }
+    all.sort_by(|one, other| one.job.cmp(&other.job));
+    let at_work = backfills.into_iter().filter(|backfill| {
+        matches!(backfill.status, DayStatus::Running | DayStatus::Pending)
+            && arguments.job.as_ref().is_none_or(|job| *job == backfill.job)
+    });
+    let outlook = outlook(state.as_ref(), &jobs, environment.timezone, now).await?;
+    let view = View { context, environment, state, jobs, outlook, backfills: at_work.collect() };
+    if let Some(job) = &arguments.job {
+        let names: Vec<&str> = all.iter().map(|standing| standing.job.as_str()).collect();
+        if !names.contains(&job.as_str()) {
+            return Err(Failure::unknown_name("job", job, &names));
+        }
+        all.retain(|standing| standing.job == *job);
+    }
+    match (arguments.format, &arguments.job, all.as_slice()) {
+        (StatusFormat::Json, ..) => view.json(&all)?,
+        (StatusFormat::Table, Some(_), [standing]) => view.one(standing).await?,
+        (StatusFormat::Table, _, []) => context.output.message("the project has no job: write one under jobs/"),
+        (StatusFormat::Table, _, all) => view.all(all)?,
+    }
+    if arguments.check { check(&all) } else { Ok(ExitCode::Done) }
+}
+
+/// Fails where something is wrong with a job.
+fn check(all: &[Standing]) -> Result<ExitCode, Failure> {
+    let troubles: Vec<String> = all
+        .iter()
+        .flat_map(|standing| standing.troubles().into_iter().map(|trouble| format!("{}: {trouble}", standing.job)))
+        .collect();
+    if troubles.is_empty() {
+        return Ok(ExitCode::Done);
+    }
+    let jobs = all.iter().filter(|standing| !standing.troubles().is_empty()).count();
+    let message = format!("not all is well with {}", numbers::plural(jobs as u64, "job", "jobs"));
+    Err(Failure::Failed(Report { causes: troubles, ..Report::new(message) }))
 }
 
 /// What the command looks at.
@@ -51,50 +83,83 @@ struct View<'a> {
     environment: Environment,
     /// `None` where nothing has been recorded yet.
     state: Option<State>,
-    /// By job.
-    descriptions: BTreeMap<String, String>,
+    jobs: BTreeMap<String, Job>,
+    outlook: Outlook,
+    /// Those at work.
+    backfills: Vec<Backfill>,
 }
 
 impl View<'_> {
-    async fn all(&self, jobs: &BTreeSet<&str>, last_runs: &[RunSummary]) -> Result<ExitCode, Failure> {
+    fn all(&self, all: &[Standing]) -> Result<(), Failure> {
         let zone = self.environment.timezone;
+        let today = self.context.today(zone);
+        let has_targets = self.jobs.values().any(|job| job.freshness.is_some());
+        let has_outlook = self.outlook != Outlook::default();
         let mut table = TextTable::default()
             .text("job")
             .text("last run")
             .text("as of")
             .text("started")
             .number("took")
-            .number("rejected")
-            .number("bad checks")
+            .text("rejected")
+            .text("bad checks")
             .text("published up to");
-        for job in jobs {
-            let fresh = self.freshness(job).await?;
+        if has_targets {
+            table = table.text("fresh");
+        }
+        if has_outlook {
+            table = table.text("next run");
+        }
+        for standing in all {
             let blank = || Cell::from("");
-            table.row(match last_runs.iter().find(|run| run.job == *job) {
-                Some(run) => [
-                    (*job).into(),
+            let mut cells = match &standing.last_run {
+                Some(run) => vec![
+                    standing.job.as_str().into(),
                     status_cell(run.status),
                     run.as_of.to_string().into(),
                     numbers::instant(run.started_at, zone).into(),
                     run.seconds().map(numbers::duration).unwrap_or_default().into(),
-                    warned_count(run.rows_rejected),
-                    warned_count(run.checks_failed),
-                    fresh,
+                    rejected_cell(standing),
+                    failing_cell(standing),
                 ],
                 None => {
                     let never = Cell::styled("never", Style::Faint);
-                    [(*job).into(), never, blank(), blank(), blank(), blank(), blank(), fresh]
+                    vec![standing.job.as_str().into(), never, blank(), blank(), blank(), blank(), blank()]
                 }
-            });
+            };
+            cells.push(published_cell(&standing.freshness, today));
+            if has_targets {
+                cells.push(fresh_cell(&standing.freshness));
+            }
+            if has_outlook {
+                cells.push(next_cell(&standing.job, &self.outlook, zone));
+            }
+            table.row(cells);
         }
         self.context.output.table(&table)?;
-        Ok(ExitCode::Done)
+        self.at_work(all)
     }
 
-    async fn one(&self, job: &str) -> Result<ExitCode, Failure> {
+    /// What is running now.
+    fn at_work(&self, all: &[Standing]) -> Result<(), Failure> {
+        let output = &self.context.output;
+        let (zone, now) = (self.environment.timezone, self.context.now());
+        let running: Vec<String> = all.iter().filter_map(|standing| running_line(standing, zone, now)).collect();
+        let backfills: Vec<String> = self.backfills.iter().map(backfill_line).collect();
+        for (heading, lines) in [("running now", running), ("backfills", backfills)] {
+            if !lines.is_empty() {
+                output.text(&format!("\n{}\n  {}\n", output.paint(heading, Style::Faint), lines.join("\n  ")))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn one(&self, standing: &Standing) -> Result<(), Failure> {
         const SHOWN_RUNS: u32 = 5;
         let output = &self.context.output;
-        if let Some(description) = self.descriptions.get(job).map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        let (job, zone) = (standing.job.as_str(), self.environment.timezone);
+        let description = self.jobs.get(job).map(|job| job.description.trim()).filter(|text| !text.is_empty());
+        if let Some(description) = description {
             output.text(&format!("{job}: {description}\n"))?;
         }
         let filter = RunFilter { job: Some(job.to_owned()), limit: Some(SHOWN_RUNS), ..RunFilter::default() };
@@ -104,44 +169,78 @@ impl View<'_> {
         };
         let (Some(state), Some(newest)) = (&self.state, runs.first()) else {
             output.message(&format!("it has never run; `lifecycle run {job}` starts it"));
-            return Ok(ExitCode::Done);
+            return Ok(());
         };
-        let fresh = self.freshness(job).await?;
-        output.text(&format!("published up to {}\n\n", output.paint(&fresh.text, fresh.style)))?;
-        output.table(&runs_table(&runs, self.environment.timezone))?;
+        let published = published_cell(&standing.freshness, self.context.today(zone));
+        let fresh = fresh_cell(&standing.freshness);
+        let fresh = if fresh.text.is_empty() { fresh } else { Cell::styled(format!(", {}", fresh.text), fresh.style) };
+        let paint = |cell: &Cell| output.paint(&cell.text, cell.style);
+        output.text(&format!("published up to {}{}\n", paint(&published), paint(&fresh)))?;
+        let next = next_cell(job, &self.outlook, zone);
+        if !next.text.is_empty() {
+            output.text(&format!("next run {}\n", paint(&next)))?;
+        }
+        output.text("\n")?;
+        output.table(&runs_table(&runs, zone))?;
+        self.at_work(std::slice::from_ref(standing))?;
 
-        let details = state.show_run(&newest.run_id, self.context.now()).await?;
-        let rejected: Vec<String> = details
-            .sources
+        let rejected: Vec<String> = standing
+            .intake
             .iter()
-            .filter(|source| source.rejected > 0)
-            .map(|source| format!("{} of {}", numbers::plural(source.rejected, "row", "rows"), source.source))
+            .filter(|intake| intake.rejected > 0)
+            .map(|intake| {
+                let rows = numbers::plural(intake.rejected, "row", "rows");
+                format!("{rows} of {} ({})", intake.source, intake_text(intake))
+            })
             .collect();
         if !rejected.is_empty() {
             let rejected = rejected.join(", ");
-            output.text(&format!("\nthe last run rejected {rejected}: `lifecycle rejected` shows them\n"))?;
+            output.text(&format!("\nrejected when rows last came: {rejected}: `lifecycle rejected` shows them\n"))?;
         }
         if newest.checks_failed > 0 {
+            let details = state.show_run(&newest.run_id, self.context.now()).await?;
             output.text("\n")?;
             print_bad_checks(&details.checks, self.context)?;
         }
-        Ok(ExitCode::Done)
+        Ok(())
     }
 
-    /// The as-of of the newest run that left good tables behind, and how old that is.
-    async fn freshness(&self, job: &str) -> Result<Cell, Failure> {
-        let newest = match &self.state {
-            Some(state) => state.newest_good_day(job).await?,
-            None => None,
-        };
-        let today = self.context.today(self.environment.timezone);
-        Ok(match newest {
-            None => Cell::styled("nothing yet", Style::Faint),
-            Some(day) => {
-                let style = if (today - day).num_days() > 1 { Style::Warning } else { Style::Good };
-                Cell::styled(format!("{day} ({})", numbers::day_distance(day, today)), style)
-            }
-        })
+    fn json(&self, all: &[Standing]) -> Result<(), Failure> {
+        let description = |job: &str| self.jobs.get(job).map(|job| job.description.trim()).unwrap_or_default();
+        let jobs = all.iter().map(|standing| standing_json(standing, description(&standing.job), &self.outlook));
+        let backfills = self.backfills.iter().map(|backfill| {
+            json!({
+                "backfill_id": backfill.backfill_id,
+                "job": backfill.job,
+                "status": backfill.status.as_str(),
+                "first_day": backfill.first_day.to_string(),
+                "last_day": backfill.last_day.to_string(),
+                "pending": backfill.pending,
+                "running": backfill.running,
+                "done": backfill.done,
+                "failed": backfill.failed,
+                "cancelled": backfill.cancelled,
+            })
+        });
+        let object = json!({
+            "environment": self.environment.name,
+            "now": self.context.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            "jobs": jobs.collect::<Vec<_>>(),
+            "backfills": backfills.collect::<Vec<_>>(),
+        });
+        self.context.output.text(&format!("{object}\n"))
+    }
+}
+
+/// A job whose file cannot be read, and that has never run.
+fn never_ran(job: String) -> Standing {
+    Standing {
+        job,
+        last_run: None,
+        progress: None,
+        freshness: Default::default(),
+        failing: Vec::new(),
+        intake: Vec::new(),
     }
 }
 
@@ -150,8 +249,4 @@ fn jobs_by_file(folder: &Path) -> impl Iterator<Item = String> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let jobs = files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml"));
     jobs.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-}
-
-fn warned_count(value: u64) -> Cell {
-    Cell::styled(numbers::count(value), if value > 0 { Style::Warning } else { Style::Plain })
 }

@@ -6,15 +6,11 @@ use chrono::Utc;
 
 use super::context::Context;
 use super::failure::{Failure, Report};
-use crate::check::{Finding, Outcome};
 use crate::config::{Environment, Project};
-use crate::land::{LandError, LandingReport};
+use crate::land::LandingReport;
 use crate::publish::PublishError;
 use crate::run::{RunError, Surroundings};
 use crate::storage::{RetryPolicy, Stores};
-
-/// How many findings and reasons an error lists.
-const LISTED: usize = 10;
 
 /// Stores, clock, progress and interrupt for one command.
 #[allow(clippy::disallowed_methods, reason = "the clock of all runs")]
@@ -24,6 +20,7 @@ pub fn surroundings(context: &Context, project: &Project) -> Surroundings {
         clock: Arc::new(Utc::now),
         progress: context.progress.clone(),
         interrupt: context.interrupt.clone(),
+        watch: context.watch(project),
     }
 }
 
@@ -60,7 +57,7 @@ pub fn only_job(project: &Project, named: Option<&str>) -> Result<String, Failur
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
-        let report = Report::from_error(&error);
+        let mut report = Report::from_error(&error).maybe_hint(error.hint());
         match error {
             RunError::UnknownJob { job, known } => {
                 Failure::unknown_name("job", &job, &known.iter().map(String::as_str).collect::<Vec<_>>())
@@ -71,68 +68,29 @@ impl From<RunError> for Failure {
             RunError::NotOfJob { .. } => {
                 Failure::Usage(report.hint("add it to the job's `models`, or name one that the job builds"))
             }
-            RunError::Busy { .. } => Failure::Failed(report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so")),
+            RunError::Busy { .. } => Failure::Failed(
+                report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so"),
+            ),
             RunError::BackfillBusy { .. } => {
                 Failure::Failed(report.hint("wait until it has ended, or `lifecycle backfill cancel` it"))
             }
-            RunError::Checks(findings) => Failure::ChecksFailed(checks_report(report, &findings)),
+            RunError::Checks(_) => {
+                report.causes = error.details();
+                Failure::ChecksFailed(report)
+            }
             RunError::Interrupted => Failure::interrupted(),
-            RunError::Land(error) => Failure::Failed(land_report(report, &error)),
+            RunError::Land(_) => {
+                report.causes.extend(error.details());
+                Failure::Failed(report)
+            }
             RunError::NothingPublished { .. }
             | RunError::Publish(PublishError::NoRelease { .. } | PublishError::Vacuumed { .. }) => {
                 Failure::Usage(report)
             }
             RunError::State(error) => error.into(),
-            RunError::Storage(error) => Failure::Failed(report.maybe_hint(error.hint().map(str::to_owned))),
-            RunError::LeaseLost { .. }
-            | RunError::Publish(PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. }) => Failure::Failed(
-                report.hint("see what it did with `lifecycle runs`, then run this again if it is still needed"),
-            ),
-            RunError::Transform(_) | RunError::Publish(_) => Failure::Failed(report),
+            RunError::Storage(_) | RunError::LeaseLost { .. } | RunError::Transform(_) | RunError::Publish(_) => {
+                Failure::Failed(report)
+            }
         }
-    }
-}
-
-fn checks_report(mut report: Report, findings: &[Finding]) -> Report {
-    report.causes = findings.iter().take(LISTED).map(finding_text).collect();
-    if findings.len() > LISTED {
-        report.causes.push(format!("and {} more: see `lifecycle runs show`", findings.len() - LISTED));
-    }
-    report.hint("the published tables are as they were; mend the data or the model, and run again")
-}
-
-/// One line about a check that found something.
-pub fn finding_text(finding: &Finding) -> String {
-    match &finding.outcome {
-        Outcome::Passed => format!("{} passed", finding.check),
-        Outcome::BadRows { count: 1, sample } => format!("{}: 1 bad row: {sample}", finding.check),
-        Outcome::BadRows { count, sample } => format!("{}: {count} bad rows, such as {sample}", finding.check),
-        Outcome::Broken { message, .. } => format!("{} could not run: {message}", finding.check),
-    }
-}
-
-fn land_report(mut report: Report, error: &LandError) -> Report {
-    match error {
-        LandError::TooManyRejected { report: landing, .. } => {
-            let mut reasons: Vec<(&String, &u64)> = landing.reasons.iter().collect();
-            reasons.sort_by(|left, right| right.1.cmp(left.1).then(left.0.cmp(right.0)));
-            report.causes.extend(reasons.iter().take(LISTED).map(|(reason, count)| format!("{count} times: {reason}")));
-            let mut objects: Vec<_> = landing.objects.iter().filter(|object| object.rejected > 0).collect();
-            objects.sort_by_key(|object| std::cmp::Reverse(object.rejected));
-            report.causes.extend(
-                objects
-                    .iter()
-                    .take(3)
-                    .map(|object| format!("object {}: {} of {} rows", object.name, object.rejected, object.rows_in)),
-            );
-            report.hint("mend the source's contract or the objects, or raise `max_rejected`; nothing was landed")
-        }
-        LandError::LocationMissing { .. } => {
-            report.hint("check `location` in the job and `raw` in the environment's configuration")
-        }
-        LandError::LocationForbidden { .. } => {
-            report.hint("check the credentials in the environment, and the store's policy")
-        }
-        _ => report,
     }
 }

@@ -5,6 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::{Parameters, StateLocation};
 
 /// A place in a store: `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`.
@@ -42,6 +45,77 @@ pub struct Environment {
     pub parameters: Parameters,
     /// Options for the object stores (`aws_endpoint`, `aws_region`, …), as object_store names them. May be secret.
     pub storage: BTreeMap<String, String>,
+    /// The server that sends e-mails.
+    pub smtp: Option<Smtp>,
+    /// Where OpenLineage events go.
+    pub openlineage: Option<OpenLineage>,
+}
+
+/// A server that sends e-mails.
+#[derive(Clone, PartialEq)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    /// Who signs in; `None`: nobody.
+    pub login: Option<SmtpLogin>,
+    /// The sender's address.
+    pub from: String,
+}
+
+/// Name and password. Secret.
+#[derive(Clone, PartialEq)]
+pub struct SmtpLogin {
+    pub user: String,
+    pub password: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpTls {
+    // Begins in the clear and insists on encryption.
+    Starttls,
+    // Encrypted from the beginning.
+    Tls,
+    // In the clear: for a relay on the same machine.
+    None,
+}
+
+impl fmt::Debug for Smtp {
+    /// Everything but the login.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Smtp")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("tls", &self.tls)
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where OpenLineage events go, and the namespace of the jobs in them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenLineage {
+    pub target: LineageTarget,
+    pub namespace: String,
+}
+
+#[derive(Clone, PartialEq)]
+pub enum LineageTarget {
+    /// Gets a POST of each event. URL and key may be secret, so they are not printed.
+    Url { url: String, api_key: Option<String> },
+    /// Gets a file of each run.
+    Folder(Location),
+}
+
+impl fmt::Debug for LineageTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { .. } => formatter.write_str("Url(…)"),
+            Self::Folder(folder) => formatter.debug_tuple("Folder").field(folder).finish(),
+        }
+    }
 }
 
 impl fmt::Debug for Environment {
@@ -62,6 +136,8 @@ impl fmt::Debug for Environment {
             .field("sql", &self.sql)
             .field("parameters", &self.parameters)
             .field("storage", &self.storage.keys().collect::<Vec<_>>())
+            .field("smtp", &self.smtp)
+            .field("openlineage", &self.openlineage)
             .finish()
     }
 }

@@ -25,7 +25,9 @@ pub struct Job {
     /// Model selectors, as written; what they need upstream is built with them.
     pub models: Vec<String>,
     pub exports: Vec<ExportFormat>,
-    pub on_failure: Vec<NotifyTarget>,
+    pub notify: Notify,
+    /// How old the end of the newest published business day may become; `None`: nothing is stale.
+    pub freshness: Option<Duration>,
     /// The environment's parameters with the job's values over them.
     pub parameters: Parameters,
 }
@@ -85,16 +87,35 @@ pub enum ExportFormat {
     Csv,
 }
 
-/// Where a failure is told. The URL may be secret, so it is not printed.
+/// Who is told of what, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Notify {
+    pub on_failure: Vec<NotifyTarget>,
+    pub on_recovery: Vec<NotifyTarget>,
+    pub on_missed: Vec<NotifyTarget>,
+    pub on_stale: Vec<NotifyTarget>,
+}
+
+impl Notify {
+    /// Whether nobody is told of anything.
+    pub fn is_empty(&self) -> bool {
+        [&self.on_failure, &self.on_recovery, &self.on_missed, &self.on_stale].into_iter().all(Vec::is_empty)
+    }
+}
+
+/// Where something is told. The URL may be secret, so it is not printed.
 #[derive(Clone, PartialEq)]
 pub enum NotifyTarget {
     Webhook(String),
+    /// Addresses: `Ann <ann@example.com>` or without a name. At least one.
+    Email(Vec<String>),
 }
 
 impl fmt::Debug for NotifyTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Webhook(_) => formatter.write_str("Webhook(…)"),
+            Self::Email(addresses) => formatter.debug_tuple("Email").field(addresses).finish(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::validate::{
     CheckedEnvironment, CheckedJob, CheckedModel, Known, ModelFiles, validate_cases, validate_environment,
     validate_job, validate_model, validate_project, validate_seed,
 };
-use super::{Case, Environment, Problem, Problems, Project, Seed, TableName};
+use super::{Case, Environment, Job, Problem, Problems, Project, Seed, TableName};
 
 /// Reads and validates a whole project for one environment; `read_env` reads the variables that `${env:NAME}` names.
 ///
@@ -29,8 +29,9 @@ pub fn load_project(
     let checked = check_environment(&root, environment, read_env, &mut problems);
     let before = problems.len();
     let mut jobs = load_jobs(&root, &checked, read_env, &mut problems);
-    let all_jobs = problems.len() == before && jobs.iter().all(|checked| checked.findings.problems.is_empty());
-    let known = Known { all_jobs, all_sql_roots: !checked.misses_sql };
+    let all_job_names = problems.len() == before;
+    let all_jobs = all_job_names && jobs.iter().all(|checked| checked.findings.problems.is_empty());
+    let known = Known { all_jobs, all_job_names, all_sql_roots: !checked.misses_sql };
     let mut sql = Sql::default();
     for (written, folder) in &checked.sql_roots {
         sql.load_root(written, folder, &mut problems);
@@ -77,6 +78,39 @@ pub fn load_environment(
             Err(problems)
         }
     }
+}
+
+/// An environment with its jobs, read without the models.
+#[derive(Debug)]
+pub struct JobsAlone {
+    pub environment: Environment,
+    /// Those without a mistake of their own, by name.
+    pub jobs: BTreeMap<String, Job>,
+    /// What is wrong with the others.
+    pub problems: Problems,
+}
+
+/// Reads and validates the environment and the jobs alone: for looking at them, fast, while a model has a mistake.
+///
+/// # Errors
+/// Where the environment cannot be read; a mistake in a job leaves that job out.
+pub fn load_jobs_alone(
+    root: &Path,
+    environment: &str,
+    read_env: &dyn Fn(&str) -> Option<String>,
+) -> Result<JobsAlone, Problems> {
+    let environment_alone = load_environment(root, environment, read_env)?;
+    let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    let mut problems = Problems::default();
+    let checked = check_environment(&root, environment, read_env, &mut problems);
+    let mut jobs = BTreeMap::new();
+    for read in load_jobs(&root, &checked, read_env, &mut problems) {
+        if read.findings.problems.is_empty() {
+            jobs.insert(read.job.name.clone(), read.job);
+        }
+        problems.extend(read.findings.problems.0);
+    }
+    Ok(JobsAlone { environment: environment_alone, jobs, problems })
 }
 
 /// Reads and validates the cases of a project's models, `tests/sql/<model>.yaml`, in the order of files and lines.

@@ -23,9 +23,9 @@ mod validate;
 mod yaml;
 
 pub use cases::{Case, CaseRow};
-pub use environment::{Environment, Location};
-pub use job::{Blackout, CatchUp, ExportFormat, Job, NotifyTarget, Overlap, Retry, Schedule};
-pub use load::{check_other_environments, load_cases, load_environment, load_project};
+pub use environment::{Environment, LineageTarget, Location, OpenLineage, Smtp, SmtpLogin, SmtpTls};
+pub use job::{Blackout, CatchUp, ExportFormat, Job, Notify, NotifyTarget, Overlap, Retry, Schedule};
+pub use load::{JobsAlone, check_other_environments, load_cases, load_environment, load_jobs_alone, load_project};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
     ParameterError, ParameterValue, Parameters, STANDARD_PARAMETERS, StandardParameter, standard_parameter,

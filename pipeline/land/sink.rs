@@ -8,6 +8,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::{Date32Type, SchemaRef};
 use arrow::error::ArrowError;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::contract::Contract;
 use super::layout::{self, Kind};
@@ -117,7 +118,7 @@ impl RowSink {
                 KindWriter::new(&self.table, schema)
             }
         };
-        self.writing.spawn(async move { write(writer, parts).await });
+        self.writing.spawn(async move { write(writer, parts).await }.in_current_span());
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tracing::Instrument;
 
 use crate::config::{Materialization, Model, Project, Source, TableName};
 use crate::land::{contract_schema, landed_files, landed_schema};
@@ -109,7 +110,9 @@ pub(super) async fn build_tables(
             let step = waiting.remove(next);
             stage.message(&step.model.to_string());
             let work = interruptible(surroundings, builder.build(step, plan));
-            working.push(async move { (&step.model, work.await) });
+            let is_build = step.action.is_build();
+            let span = if is_build { tracing::info_span!("build", table = %step.model) } else { tracing::Span::none() };
+            working.push(async move { (&step.model, work.await) }.instrument(span.or_current()));
         }
         match working.next().await {
             None => break Ok(()),

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::check::{Finding, check_row_count, check_tables};
@@ -22,6 +23,7 @@ use super::record::record;
 use super::release::{Publication, export, pin, publish, settle};
 use super::retry::Attempt;
 use super::turns;
+use super::watched::{self, Watched};
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What a run did.
@@ -64,6 +66,8 @@ pub(super) struct RunAtWork {
     pub started: Instant,
     pub attempt: Attempt,
     pub done: Progressed,
+    /// What is logged within has the run's id.
+    pub span: tracing::Span,
 }
 
 impl RunAtWork {
@@ -92,7 +96,9 @@ impl RunAtWork {
             state.note_attempt(&run_id, attempt.number, attempt.first_run.as_deref()).await?;
         }
         attempt.first_run.get_or_insert_with(|| run_id.clone());
-        Ok(Self { run_id, started: Instant::now(), attempt: attempt.clone(), done: Progressed::default() })
+        watched::tell_start(surroundings, request, &run_id);
+        let span = watched::span(request, &run_id);
+        Ok(Self { run_id, started: Instant::now(), attempt: attempt.clone(), done: Progressed::default(), span })
     }
 
     /// Records what was done, and how it ended: the release, none where there was nothing to do, or why it failed.
@@ -102,7 +108,10 @@ impl RunAtWork {
         surroundings: &Surroundings,
         outcome: Result<Option<&Release>, &RunError>,
     ) -> Result<(), RunError> {
-        record(state, surroundings, self, outcome).await
+        if let Err(error) = outcome {
+            watched::note_failure(&self.span, error);
+        }
+        record(state, surroundings, self, outcome).instrument(self.span.clone()).await
     }
 }
 
@@ -134,11 +143,17 @@ pub(super) async fn run_attempt(
     let started = Instant::now();
     check_request(project, request)?;
     let lease = turns::take(state, &request.job, surroundings).await?;
+    let mut telling = None;
     let outcome = match RunAtWork::start(project, state, surroundings, request, &lease.lease, attempt).await {
         Ok(mut run) => {
-            let outcome = work(project, surroundings, request, &lease, &mut run, carried).await;
+            let span = run.span.clone();
+            let (watched, watching) = span.in_scope(|| Watched::begin(project, state, surroundings, request, &run));
+            let working = work(project, &watching, request, &lease, &mut run, carried);
+            let outcome = working.instrument(span.clone()).await;
             let ended = outcome.as_ref().map(|(_, release)| release.as_ref());
             let recorded = run.record(state, surroundings, ended).await;
+            let told = watched.end(project, &run.done, outcome.as_ref().map(|_| ())).await;
+            telling = Some(told.instrument(span));
             outcome.and_then(|worked| recorded.map(|()| worked)).map(|(plan, release)| RunReport {
                 run_id: run.run_id,
                 plan,
@@ -152,6 +167,9 @@ pub(super) async fn run_attempt(
         Err(error) => Err(error),
     };
     let given_back = lease.give_back().await;
+    if let Some(telling) = telling {
+        telling.await;
+    }
     let report = outcome?;
     given_back?;
     Ok(report)
@@ -167,9 +185,14 @@ async fn work(
     run: &mut RunAtWork,
     carried: &mut Carried,
 ) -> Result<Worked, RunError> {
-    settle(&warehouse(project, &surroundings.stores), lease, &run.run_id).await?;
+    let warehouse_at_work = warehouse(project, &surroundings.stores);
+    let is_settled = settle(&warehouse_at_work, lease, &run.run_id).await?;
     let prepared = prepare(project, surroundings, request).await?;
     if prepared.plan.has_nothing_to_do() {
+        if !is_settled {
+            // The record of what was set back may have arrived after all: then there is nothing to do but this.
+            settle(&warehouse_at_work, lease, &run.run_id).await?;
+        }
         stand_still(project, surroundings, &prepared.plan, prepared.current.as_ref(), run).await?;
         return Ok((prepared.plan, None));
     }
@@ -256,7 +279,11 @@ pub(super) async fn build_and_publish(
         Err(error) => Err(error),
     };
     let published = match pinned {
-        Ok(pinned) => publish(&publication, pinned, lease, surroundings).await.map_err(|error| (error, true)),
+        Ok(pinned) => {
+            let publishing = publish(&publication, pinned, lease, surroundings);
+            let publishing = publishing.instrument(tracing::info_span!("publish", tables = built.len()));
+            publishing.await.map_err(|error| (error, true))
+        }
         Err(error) => Err((error, false)),
     };
     match published {
@@ -301,6 +328,7 @@ async fn land_sources(
         lease.require().await?;
         let (report, record) =
             interruptible(surroundings, async { Ok(land_source(project, surroundings, source, run_id).await?) })
+                .instrument(tracing::info_span!("land", source = %source.source.name))
                 .await?;
         tracing::info!(source = %report.source, objects = report.objects.len(), landed = report.landed(), rejected = report.rejected(), "landed");
         done.landings.push(report);
@@ -338,7 +366,8 @@ async fn build_and_check(
         stage.message(&model.to_string());
         stage.advance(1);
     });
-    done.findings.extend(interruptible(surroundings, async { Ok(checking.await) }).await?);
+    let checking = interruptible(surroundings, async { Ok(checking.await) });
+    done.findings.extend(checking.instrument(tracing::info_span!("check", tables = fresh.len())).await?);
     for (table, known) in fresh.into_iter().zip(known) {
         if let Some(known) = known {
             done.findings.extend(known);

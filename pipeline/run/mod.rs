@@ -16,6 +16,7 @@ mod cases;
 mod dictionary;
 mod error;
 mod execute;
+mod explain;
 mod landed;
 mod landing;
 mod lease;
@@ -29,6 +30,7 @@ mod turns;
 mod vacuum;
 mod validate;
 mod view;
+mod watched;
 
 pub use backfill::{
     BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayOutlook, DayReport, backfill_outlook, choose_days,
@@ -39,6 +41,7 @@ pub use dictionary::data_dictionary;
 pub use error::RunError;
 pub(crate) use error::chain as error_in_one_line;
 pub use execute::{RunReport, TableReport, run_job};
+pub use explain::finding_text;
 pub use lease::owner as this_process;
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
@@ -58,6 +61,7 @@ use crate::progress::Progress;
 use crate::state::Trigger;
 use crate::storage::{Stores, Warehouse};
 use crate::transform::SessionSettings;
+use crate::watch::Watch;
 
 /// Reads the clock.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -69,6 +73,8 @@ pub struct Surroundings {
     pub clock: Clock,
     pub progress: Arc<dyn Progress>,
     pub interrupt: Interrupt,
+    /// Who hears of the runs.
+    pub watch: Watch,
 }
 
 /// One run that is asked for.

@@ -31,6 +31,9 @@ pub(super) async fn record(
         (Some(attempt), Some(message)) => Some(format!("{attempt}: {message}")),
         (attempt, message) => attempt.or(message),
     };
+    if let Err(error) = outcome {
+        state.record_trouble(run_id, &error.trouble()).await?;
+    }
     let finish = RunFinish { outcome: run_outcome, finished_at: (surroundings.clock)(), message, release };
     state.finish_run(run_id, &finish).await?;
     Ok(())

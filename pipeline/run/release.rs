@@ -52,17 +52,19 @@ const SETTLING_ATTEMPTS: u32 = 5;
 const READS_AT_ONCE: usize = 8;
 
 /// Sets right what publications of the job left that never came to their record. Asked before anything else is read.
-pub(super) async fn settle(warehouse: &Warehouse, lease: &HeldLease, run_id: &str) -> Result<(), RunError> {
+///
+/// Returns whether there was none: the record of one that was found may still arrive.
+pub(super) async fn settle(warehouse: &Warehouse, lease: &HeldLease, run_id: &str) -> Result<bool, RunError> {
     let mut attempt = 1;
     loop {
         let unsettled = find_unsettled(warehouse, &lease.lease.name).await?;
         if unsettled.is_nothing() {
-            return Ok(());
+            return Ok(true);
         }
         lease.require().await?;
         match unsettled.settle(warehouse, run_id).await {
             Err(PublishError::Overtaken { .. }) if attempt < SETTLING_ATTEMPTS => attempt += 1,
-            outcome => return Ok(outcome?),
+            outcome => return Ok(outcome.map(|()| false)?),
         }
     }
 }
@@ -253,8 +255,8 @@ async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &He
     }
     match settle(warehouse, lease, &announcement.run_id).await {
         // The record's put failed, and may arrive all the same: the announcement tells the next run to look for it.
-        Ok(()) if matches!(error, RunError::Publish(PublishError::Record { .. })) => {}
-        Ok(()) => withdraw(warehouse, announcement).await,
+        Ok(_) if matches!(error, RunError::Publish(PublishError::Record { .. })) => {}
+        Ok(_) => withdraw(warehouse, announcement).await,
         Err(error) => {
             tracing::warn!(%error, job = %announcement.job, "the next run sets back what was committed");
         }

@@ -249,7 +249,7 @@ impl Daemon {
             Found::Changed => {
                 self.take_timetables();
                 let jobs: Vec<String> = self.jobs.keys().cloned().collect();
-                self.listener.hear(&Event::Reloaded { jobs: &jobs });
+                self.listener.hear(&Event::Reloaded { project: self.files.project(), jobs: &jobs });
             }
             Found::Broken(problems) => self.listener.hear(&Event::Broken(&problems)),
         }

@@ -1,9 +1,11 @@
 //! What the daemon does, for whoever wants to hear it: messages, notifications, metrics.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::runner::RunEnd;
-use crate::config::Problems;
+use crate::config::{Problems, Project};
 use crate::run::{FailedAttempt, RunRequest};
 use crate::state::{Claim, StateError, Verdict};
 
@@ -23,7 +25,7 @@ pub enum Event<'a> {
     /// The daemon has looked at clock, files and state.
     Looked(&'a Look),
     /// The project's files have changed, and are in use from now on.
-    Reloaded { jobs: &'a [String] },
+    Reloaded { project: &'a Arc<Project>, jobs: &'a [String] },
     /// The project's files have mistakes; what was read before stays in use. Told once until they change again.
     Broken(&'a Problems),
     /// The state cannot be used; told once until it can.

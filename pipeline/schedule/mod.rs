@@ -11,6 +11,7 @@
 mod crew;
 mod daemon;
 mod event;
+mod outlook;
 mod pattern;
 mod planner;
 mod project;
@@ -22,6 +23,7 @@ mod timetable;
 pub use crew::{Ended, Fate};
 pub use daemon::{Daemon, DaemonSettings, Departure, decide_now};
 pub use event::{Event, Listener, Look, Nobody, NotRun};
+pub use outlook::outlook;
 pub use pattern::Pattern;
 pub use planner::{MOST_AT_ONCE, OpenRun, Plan, Recorded, Upstream, plan};
 pub use project::{LoadProject, ProjectFiles};

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::error::RecordKind;
 use super::rows::Record;
 use super::runs::find_by_prefix;
-use super::text::{micros, signed, text_enum};
+use super::text::{micros, signed, storable, text_enum};
 use super::{Lease, State, StateError};
 
 text_enum! {
@@ -266,7 +266,7 @@ impl State {
         )
         .bind(status.as_str())
         .bind(run_id)
-        .bind(message)
+        .bind(message.map(storable))
         .bind(micros(now))
         .bind(&day.backfill_id)
         .bind(day.as_of.to_string())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::schedules::scheduled_run;
-use super::text::{later, micros, signed};
+use super::text::{later, micros, signed, storable};
 use super::{Claim, NotRunReason, ScheduledEnd, ScheduledRun, ScheduledStatus, State, StateError};
 
 impl State {
@@ -66,18 +66,17 @@ impl State {
 
     /// Moves the end of a claim's lease; `false` where somebody else has claimed the run since.
     pub async fn renew_claim(&self, claim: &Claim, lease: Duration, now: DateTime<Utc>) -> Result<bool, StateError> {
-        let changed = self
-            .change("renewing a scheduled run's lease", || {
-                sqlx::query(
-                    "update scheduled_runs set lease_until = $4
-             where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
-                )
-                .bind(&claim.job)
-                .bind(micros(claim.scheduled_at))
-                .bind(signed(claim.attempt))
-                .bind(micros(later(now, lease)))
-            })
-            .await?;
+        let query = || {
+            sqlx::query(
+                "update scheduled_runs set lease_until = $4
+                 where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
+            )
+            .bind(&claim.job)
+            .bind(micros(claim.scheduled_at))
+            .bind(signed(claim.attempt))
+            .bind(micros(later(now, lease)))
+        };
+        let changed = self.change("renewing a scheduled run's lease", query).await?;
         Ok(changed > 0)
     }
 
@@ -88,38 +87,36 @@ impl State {
         end: &ScheduledEnd,
         now: DateTime<Utc>,
     ) -> Result<bool, StateError> {
-        let changed = self
-            .change("recording the end of a scheduled run", || {
-                sqlx::query(
-                    "update scheduled_runs
-             set status = 'done', lease_until = null, finished_at = $4, run_id = $5, outcome = $6, message = $7
-             where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
-                )
-                .bind(&claim.job)
-                .bind(micros(claim.scheduled_at))
-                .bind(signed(claim.attempt))
-                .bind(micros(now))
-                .bind(&end.run_id)
-                .bind(end.outcome.as_str())
-                .bind(&end.message)
-            })
-            .await?;
+        let query = || {
+            sqlx::query(
+                "update scheduled_runs
+                 set status = 'done', lease_until = null, finished_at = $4, run_id = $5, outcome = $6, message = $7
+                 where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
+            )
+            .bind(&claim.job)
+            .bind(micros(claim.scheduled_at))
+            .bind(signed(claim.attempt))
+            .bind(micros(now))
+            .bind(&end.run_id)
+            .bind(end.outcome.as_str())
+            .bind(end.message.as_deref().map(storable))
+        };
+        let changed = self.change("recording the end of a scheduled run", query).await?;
         Ok(changed > 0)
     }
 
     /// Gives a claimed run back: it waits again, for whoever comes next.
     pub async fn release_claim(&self, claim: &Claim) -> Result<(), StateError> {
-        self.change("giving a scheduled run back", || {
+        let query = || {
             sqlx::query(
                 "update scheduled_runs set status = 'waiting', owner = null, lease_until = null
-             where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
+                 where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
             )
             .bind(&claim.job)
             .bind(micros(claim.scheduled_at))
             .bind(signed(claim.attempt))
-        })
-        .await?;
-        Ok(())
+        };
+        self.change("giving a scheduled run back", query).await.map(drop)
     }
 
     /// Takes a claimed run off the list: it does not run after all.
@@ -134,21 +131,20 @@ impl State {
             NotRunReason::Overlap | NotRunReason::Blackout | NotRunReason::Paused => ScheduledStatus::Skipped,
             NotRunReason::CatchUp | NotRunReason::Deadline | NotRunReason::After => ScheduledStatus::Missed,
         };
-        self.change("taking a scheduled run off the list", || {
+        let query = || {
             sqlx::query(
                 "update scheduled_runs
-             set status = $4, reason = $5, message = $6, lease_until = null, started_at = null, finished_at = $7
-             where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
+                 set status = $4, reason = $5, message = $6, lease_until = null, started_at = null, finished_at = $7
+                 where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
             )
             .bind(&claim.job)
             .bind(micros(claim.scheduled_at))
             .bind(signed(claim.attempt))
             .bind(status.as_str())
             .bind(reason.as_str())
-            .bind(message)
+            .bind(storable(message))
             .bind(micros(now))
-        })
-        .await?;
-        Ok(())
+        };
+        self.change("taking a scheduled run off the list", query).await.map(drop)
     }
 }

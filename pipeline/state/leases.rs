@@ -58,8 +58,9 @@ impl State {
     ) -> Result<LeaseOutcome, StateError> {
         const DOING: &str = "acquiring a lease";
         let failed = |error| self.failed(DOING, error);
-        let guard = self.engine.lock_guard(name);
         let mut transaction = self.write(DOING).await?;
+        // Not before: whoever only looks would keep the lock from one who takes the lease meanwhile, unguarded.
+        let guard = self.engine.lock_guard(name);
         let row = sqlx::query("select * from leases where name = $1")
             .bind(name)
             .fetch_optional(&mut *transaction)
@@ -131,6 +132,8 @@ impl State {
 
     /// Gives the lease back; one that was lost already is left to its new owner.
     pub async fn release_lease(&self, lease: &Lease, now: DateTime<Utc>) -> Result<(), StateError> {
+        // First, or whoever takes it in between could not guard it.
+        self.drop_guard(lease);
         self.change("releasing a lease", || {
             sqlx::query("update leases set released_at = $1 where name = $2 and token = $3 and released_at is null")
                 .bind(micros(now))
@@ -138,7 +141,6 @@ impl State {
                 .bind(signed(lease.token))
         })
         .await?;
-        self.drop_guard(lease);
         Ok(())
     }
 

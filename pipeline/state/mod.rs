@@ -20,6 +20,7 @@ mod claims;
 mod engine;
 mod error;
 mod leases;
+mod notices;
 mod open;
 mod ops;
 mod place;
@@ -30,13 +31,16 @@ mod runs;
 mod schedule_records;
 mod schedules;
 mod text;
+mod totals;
 mod transient;
+mod watching;
 
 pub use attempts::AttemptRecord;
 pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
 pub use engine::Server;
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};
+pub use notices::{DueSend, Notice, NoticeKind, SendStatus};
 pub use ops::OpsTable;
 pub use place::Place;
 pub use records::{
@@ -46,6 +50,8 @@ pub use records::{
 pub use schedule_records::{
     Claim, Decision, NotRunReason, Pause, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, Verdict,
 };
+pub use totals::{DayCount, RunCount, RunSeconds, SECONDS_BOUNDS, SourceTotal, Totals};
+pub use watching::{FailingCheck, JobFacts, ProgressRecord, RunTrouble, SourceIntake};
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -44,8 +44,13 @@ impl State {
         };
         let pool = engine.connect(patience).await?;
         let state = State { pool, engine, lease_time: DEFAULT_LEASE_TIME, guards: Default::default() };
-        state.persist(|| state.migrate()).await?;
-        Ok(state)
+        match state.version().await {
+            // Nobody has to wait for a writer only to look.
+            Ok(Some(version)) if version == MIGRATIONS.len() as i64 => Ok(state),
+            Err(error) if !matches!(error, StateError::Query { .. }) => Err(error),
+            // There may be no tables yet.
+            _ => state.persist(|| state.migrate()).await.map(|()| state),
+        }
     }
 
     /// Reads everything and reports damage.
@@ -61,6 +66,12 @@ impl State {
     /// Closes all connections; what was written is on disk already.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    async fn version(&self) -> Result<Option<i64>, StateError> {
+        let query = || sqlx::query("select max(version) as version from lifecycle_schema");
+        let rows = self.rows("reading the schema's version", query).await?;
+        rows.first().map_or(Ok(None), |row| self.record(row).value("version"))
     }
 
     async fn migrate(&self) -> Result<(), StateError> {
@@ -106,7 +117,15 @@ impl State {
         doing: &'static str,
         query: impl Fn() -> Query<'q, Any, AnyArguments>,
     ) -> Result<Vec<AnyRow>, StateError> {
-        self.persist(|| async { query().fetch_all(&self.pool).await.map_err(|error| self.failed(doing, error)) }).await
+        let failed = |error| self.failed(doing, error);
+        self.persist(|| async {
+            let mut connection = self.pool.acquire().await.map_err(failed)?;
+            let rows = query().fetch_all(&mut *connection).await.map_err(failed)?;
+            // Dropped, it would be on its way back when the next query needs one, which would then open another.
+            connection.return_to_pool().await;
+            Ok(rows)
+        })
+        .await
     }
 
     /// A write of one statement; returns how many rows it changed.

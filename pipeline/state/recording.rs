@@ -5,7 +5,7 @@ use sqlx::AnyConnection;
 use super::engine::Write;
 use super::error::RecordKind;
 use super::runs::severity_text;
-use super::text::{micros, signed};
+use super::text::{micros, signed, storable};
 use super::{CheckRecord, RunFinish, RunStart, SourceRecord, State, StateError, TableRecord};
 
 impl State {
@@ -79,7 +79,7 @@ impl State {
         )
         .bind(finish.outcome.as_str())
         .bind(micros(finish.finished_at))
-        .bind(&finish.message)
+        .bind(finish.message.as_deref().map(storable))
         .bind(finish.release.map(signed))
         .bind(run_id)
         .execute(&mut *transaction)
@@ -109,7 +109,7 @@ impl State {
             .bind(run_id)
             .bind(&table.table)
             .bind(table.action.as_str())
-            .bind(&table.reason)
+            .bind(storable(&table.reason))
             .bind(table.rows.map(signed))
             .bind(table.bytes.map(signed))
             .bind(table.seconds)
@@ -184,7 +184,7 @@ impl State {
             .bind(severity_text(check.severity))
             .bind(check.status.as_str())
             .bind(signed(check.bad_rows))
-            .bind(&check.sample)
+            .bind(check.sample.as_deref().map(storable))
             .bind(check.seconds)
             .execute(&mut *transaction)
             .await

@@ -306,7 +306,7 @@ pub(super) fn severity_text(severity: Severity) -> &'static str {
     }
 }
 
-fn severity_from_text(text: &str) -> Option<Severity> {
+pub(super) fn severity_from_text(text: &str) -> Option<Severity> {
     match text {
         "error" => Some(Severity::Error),
         "warn" => Some(Severity::Warn),

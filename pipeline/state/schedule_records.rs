@@ -37,6 +37,20 @@ text_enum! {
     }
 }
 
+impl NotRunReason {
+    /// In words for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            NotRunReason::Overlap => "another run of the job was at work",
+            NotRunReason::Blackout => "a blackout day",
+            NotRunReason::CatchUp => "nobody was there, and it is not made up for",
+            NotRunReason::Deadline => "it could only start too late",
+            NotRunReason::Paused => "the job was paused",
+            NotRunReason::After => "the jobs before it had no good run of the day in time",
+        }
+    }
+}
+
 /// What to do about one instant of a job, or about several that were missed together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {

@@ -275,18 +275,17 @@ impl State {
 
     /// Lets a paused job start runs again, from `now` on; `false` where it was not paused.
     pub async fn resume_schedule(&self, job: &str, now: DateTime<Utc>) -> Result<bool, StateError> {
-        let changed = self
-            .change("resuming a job", || {
-                sqlx::query(
-                    "update schedules
-             set paused_at = null, paused_by = null, pause_reason = null, version = version + 1, since = $2,
-                 decided_until = case when decided_until > $2 then decided_until else $2 end
-             where job = $1 and paused_at is not null",
-                )
-                .bind(job)
-                .bind(micros(now))
-            })
-            .await?;
+        let query = || {
+            sqlx::query(
+                "update schedules
+                 set paused_at = null, paused_by = null, pause_reason = null, version = version + 1, since = $2,
+                     decided_until = case when decided_until > $2 then decided_until else $2 end
+                 where job = $1 and paused_at is not null",
+            )
+            .bind(job)
+            .bind(micros(now))
+        };
+        let changed = self.change("resuming a job", query).await?;
         Ok(changed > 0)
     }
 

@@ -8,7 +8,12 @@ impl StateError {
     /// A full disk, missing permissions and damage do not pass.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Locked { .. } | Self::LeaseLost { .. } | Self::RunNotRunning { .. } => true,
+            Self::Locked { .. }
+            | Self::LeaseLost { .. }
+            | Self::RunNotRunning { .. }
+            | Self::Unreachable { .. }
+            | Self::ConnectionLost { .. }
+            | Self::OutcomeUnknown { .. } => true,
             Self::Query { source, .. } => is_away(source),
             Self::CannotOpen { source, .. } => source.downcast_ref().is_some_and(is_away),
             _ => false,

@@ -14,6 +14,7 @@ mod memory_pool;
 mod mistake;
 mod proof;
 mod session;
+mod spans;
 mod workspace;
 
 pub use binding::Bindings;
@@ -24,6 +25,7 @@ pub use kept_rows::KeptRows;
 pub use lineage::{ColumnOrigin, Lineage};
 pub use mistake::PlanMistake;
 pub use session::{SessionSettings, is_out_of_memory};
+pub use spans::keep_spans;
 pub use workspace::{LandedTable, Workspace};
 
 use datafusion::error::DataFusionError;

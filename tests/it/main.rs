@@ -31,3 +31,4 @@ mod run;
 mod schedule;
 mod state;
 mod storage;
+mod watch;

@@ -68,6 +68,9 @@ pub struct GlobalArguments {
     /// How messages and logs are written to stderr
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+    /// Send traces of runs to this OpenTelemetry collector, by OTLP over HTTP
+    #[arg(long, global = true, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env = true)]
+    pub otlp: Option<String>,
     /// When to use colours; `auto` also follows NO_COLOR
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
     pub color: ColorChoice,
@@ -227,6 +230,7 @@ pub struct PlanArguments {
   lifecycle run nightly --as-of 2026-01-31
   lifecycle run nightly -s +marts.churn --var churn_window_days=60
   lifecycle run nightly --wait --attempts 5
+  lifecycle run nightly --notify        from an outside scheduler
 
 A run may be repeated, and killed at any moment: the published tables stay whole, and the next run goes on from there. \
 An older day than the current release's writes that day's history only. Facts that came late are put into the history \
@@ -243,17 +247,40 @@ pub struct RunArguments {
     /// Tries in all; 1 does not try again [default: the job's `retry.attempts`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub attempts: Option<u32>,
+    /// Tell the job's `notify` targets how it ended, as for a scheduled run
+    #[arg(long)]
+    pub notify: bool,
 }
 
 /// `lifecycle status`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lifecycle status
-  lifecycle status nightly")]
+  lifecycle status nightly
+  lifecycle status -o json | jq '.jobs[] | {job, late_by_seconds}'
+  lifecycle status --check || echo 'look after it'
+
+One line per job: the last run, what was rejected, which checks fail, how old the published data are, the next run. Below \
+it what is at work now.")]
 pub struct StatusArguments {
     /// Only this job, in detail
     #[arg(value_name = "JOB")]
     pub job: Option<String>,
+    /// Exit with 1 where something is wrong: a run that failed, late data, failing checks, too many rejected rows
+    #[arg(long)]
+    pub check: bool,
+    /// How it is printed
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = StatusFormat::Table)]
+    pub format: StatusFormat,
+}
+
+/// How `status` is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    // Columns for people.
+    Table,
+    // One object.
+    Json,
 }
 
 /// `lifecycle runs`
@@ -370,10 +397,15 @@ pub struct RollbackArguments {
 #[command(after_help = "Examples:
   lifecycle doctor
   lifecycle doctor --env production
+  lifecycle doctor --notify nightly
 
 Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails, with 2 if only the \
 configuration is wrong.")]
-pub struct DoctorArguments {}
+pub struct DoctorArguments {
+    /// Send a test message to every `notify` target of this job
+    #[arg(long, value_name = "JOB")]
+    pub notify: Option<String>,
+}
 
 /// `lifecycle completions`
 #[derive(Debug, Args)]

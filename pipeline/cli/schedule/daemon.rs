@@ -11,10 +11,13 @@ use super::super::surroundings::surroundings;
 use super::super::{ExitCode, Failure, Report, numbers};
 use super::clock;
 use super::messages::Messages;
+use super::watchers::Watchers;
+use crate::interrupt::Interrupt;
 use crate::progress::Silent;
 use crate::run::{Surroundings, this_process};
 use crate::schedule::{Daemon, DaemonSettings, Departure, Ended, Fate, JobRunner, Listener, LoadProject, ProjectFiles};
 use crate::state::{RunOutcome, State};
+use crate::watch::Watch;
 
 /// Runs the daemon until a signal stops it.
 pub async fn run(arguments: &DaemonArguments, context: &Context) -> Result<ExitCode, Failure> {
@@ -22,11 +25,20 @@ pub async fn run(arguments: &DaemonArguments, context: &Context) -> Result<ExitC
     let state = context.open_state(&project.environment).await?;
     let messages = Messages { context: context.clone(), zone: project.environment.timezone };
     let scheduled = project.jobs.values().filter(|job| job.schedule.is_some()).count() as u64;
-    let daemon = daemon(arguments, None, state, Arc::new(messages), context)?;
+    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock(None));
+    let daemon = daemon(arguments, None, state.clone(), watchers.clone(), context)?;
     context
         .output
         .message(&format!("watching the clock for {}; Ctrl-C stops", numbers::plural(scheduled, "job", "jobs")));
-    match daemon.run(context.interrupt.clone()).await {
+    if let Some(address) = arguments.listen {
+        // Also while the last runs come to their end: so until the process does.
+        let address = watchers.listen(address, state, clock(None), Interrupt::never()).await?;
+        context.output.message(&format!("serving http://{address}/metrics and http://{address}/healthz"));
+    }
+    drop(watchers);
+    let departure = daemon.run(context.interrupt.clone()).await;
+    teller.finish(context.interrupt.clone()).await;
+    match departure {
         Departure::Clean => {
             context.output.message("stopped");
             Ok(ExitCode::Done)
@@ -42,9 +54,13 @@ pub async fn tick(now: Option<DateTime<Utc>>, context: &Context) -> Result<ExitC
     let project = context.load_project()?;
     let state = context.open_state(&project.environment).await?;
     let messages = Messages { context: context.clone(), zone: project.environment.timezone };
+    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock(now));
     let arguments = DaemonArguments { listen: None, at_once: 1, grace: Duration::ZERO };
-    let mut daemon = daemon(&arguments, now, state, Arc::new(messages), context)?;
-    let ended = daemon.once(context.interrupt.clone()).await?;
+    let mut daemon = daemon(&arguments, now, state, watchers, context)?;
+    let ended = daemon.once(context.interrupt.clone()).await;
+    drop(daemon);
+    teller.finish(context.interrupt.clone()).await;
+    let ended = ended?;
     if context.interrupt.is_interrupted() {
         return Err(Failure::interrupted());
     }
@@ -89,7 +105,10 @@ fn daemon(
         listener: listener.clone(),
         surroundings: Box::new(move |project, interrupt| {
             // Bars of runs that nobody sits before would only scroll by.
-            Surroundings { interrupt, progress: Arc::new(Silent), ..surroundings(&of_context, project) }
+            let surroundings = surroundings(&of_context, project);
+            // Several runs are at work at once: no message of the daemon is about one of them alone.
+            let watch = Watch { on_start: None, ..surroundings.watch };
+            Surroundings { interrupt, progress: Arc::new(Silent), watch, ..surroundings }
         }),
     };
     Ok(Daemon::new(settings, files, state, clock(now), Arc::new(runner), listener))

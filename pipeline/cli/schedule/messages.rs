@@ -37,7 +37,7 @@ impl Listener for Messages {
             Event::Looked(look) => {
                 tracing::debug!(jobs = look.jobs, at_work = look.at_work.len(), waiting = look.waiting, "looked");
             }
-            Event::Reloaded { jobs } => {
+            Event::Reloaded { jobs, .. } => {
                 let count = numbers::plural(jobs.len() as u64, "job with a schedule", "jobs with a schedule");
                 output.message(&format!("the project's files have changed and are in use: {count}"));
             }
@@ -115,19 +115,7 @@ pub fn words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Start { is_made_up: false } => "run".to_owned(),
         Verdict::Start { is_made_up: true } => "run: makes up for a missed one".to_owned(),
-        Verdict::Missed(reason) => format!("missed: {}", reason_words(reason)),
-        Verdict::Skipped(reason) => format!("skipped: {}", reason_words(reason)),
-    }
-}
-
-/// Why a run was missed or skipped, in words.
-pub fn reason_words(reason: NotRunReason) -> &'static str {
-    match reason {
-        NotRunReason::Overlap => "another run of the job was at work",
-        NotRunReason::Blackout => "a blackout day",
-        NotRunReason::CatchUp => "nobody was there, and it is not made up for",
-        NotRunReason::Deadline => "it could only start too late",
-        NotRunReason::Paused => "the job was paused",
-        NotRunReason::After => "the jobs before it had no good run of the day in time",
+        Verdict::Missed(reason) => format!("missed: {}", reason.words()),
+        Verdict::Skipped(reason) => format!("skipped: {}", reason.words()),
     }
 }

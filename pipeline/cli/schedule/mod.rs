@@ -4,6 +4,7 @@ mod daemon;
 mod hold;
 mod messages;
 mod show;
+mod watchers;
 
 use chrono::{DateTime, Utc};
 

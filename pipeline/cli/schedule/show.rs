@@ -13,10 +13,10 @@ use super::super::output::Style;
 use super::super::text_table::{Cell, TextTable};
 use super::super::{ExitCode, Failure, Report, batches, numbers};
 use super::hold::pause_words;
-use super::messages::{reason_words, words};
+use super::messages::words;
 use super::timetables;
 use crate::schedule::simulate;
-use crate::state::{OpsTable, RunOutcome, ScheduledRun, ScheduledStatus};
+use crate::state::{NotRunReason, OpsTable, RunOutcome, ScheduledRun, ScheduledStatus};
 
 /// More rows of a simulation than this are a slip.
 const MOST_SIMULATED: usize = 1_000_000;
@@ -157,7 +157,7 @@ fn status(run: &ScheduledRun) -> Cell {
 }
 
 fn why(run: &ScheduledRun) -> String {
-    let mut words: Vec<String> = run.reason.map(reason_words).map(str::to_owned).into_iter().collect();
+    let mut words: Vec<String> = run.reason.map(NotRunReason::words).map(str::to_owned).into_iter().collect();
     if run.instants > 1 {
         words.push(format!("{} runs together", numbers::count(run.instants)));
     }

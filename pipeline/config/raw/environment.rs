@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::Text;
+use crate::config::SmtpTls;
 use crate::config::parameters::{ParameterValue, STANDARD_PARAMETERS};
 use crate::config::yaml::{Entries, Placed};
 
@@ -49,6 +50,43 @@ pub(crate) struct RawEnvironment {
     /// Options of the object stores, such as `aws_region`; secrets as `${env:NAME}`.
     #[serde(default)]
     pub storage: Entries<Placed<super::AnyText>>,
+    /// The server that sends the e-mails of jobs' `notify`.
+    pub smtp: Option<RawSmtp>,
+    /// Where OpenLineage events of runs go; without it there are none.
+    pub openlineage: Option<Placed<RawOpenLineage>>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSmtp {
+    /// The server's name.
+    #[schemars(required)]
+    pub host: Option<Text>,
+    /// The default is 587 with `starttls`, 465 with `tls`, 25 without.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<Placed<u32>>,
+    /// How the connection is encrypted; the default is `starttls`.
+    pub tls: Option<SmtpTls>,
+    /// Who signs in; without it nobody does.
+    pub user: Option<Text>,
+    /// A secret: `${env:NAME}`.
+    pub password: Option<Text>,
+    /// The sender's address: `lifecycle <lifecycle@example.com>`.
+    #[schemars(required)]
+    pub from: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawOpenLineage {
+    /// A URL that gets a POST of each event, such as `https://marquez.example.com/api/v1/lineage`.
+    pub url: Option<Text>,
+    /// A secret that the URL wants as a bearer's: `${env:NAME}`.
+    pub api_key: Option<Text>,
+    /// A folder for one NDJSON file per run: a path in the project, or a URL (file, s3, gs, az, abfss).
+    pub folder: Option<Text>,
+    /// The namespace of the jobs; the default is `lifecycle`.
+    pub namespace: Option<Text>,
 }
 
 /// Parameters by name.

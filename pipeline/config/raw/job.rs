@@ -38,6 +38,9 @@ pub(crate) struct RawJob {
     /// Who is told.
     #[serde(default)]
     pub notify: RawNotify,
+    /// How old the published data may become, such as `36h`: the age of the end of the newest published business day.
+    /// Without it nothing is stale.
+    pub freshness: Option<Text>,
     /// This job's values of parameters that are known to the environment.
     #[serde(default)]
     pub parameters: RawParameters,
@@ -151,15 +154,25 @@ pub(crate) struct RawPublish {
 pub(crate) struct RawNotify {
     /// Told when a run has failed for good.
     #[serde(default)]
-    pub on_failure: Vec<RawNotifyTarget>,
+    pub on_failure: Vec<Placed<RawNotifyTarget>>,
+    /// Told of the first good run after a failed one.
+    #[serde(default)]
+    pub on_recovery: Vec<Placed<RawNotifyTarget>>,
+    /// Told when a run was due and did not start in time.
+    #[serde(default)]
+    pub on_missed: Vec<Placed<RawNotifyTarget>>,
+    /// Told when the published data become older than `freshness`; once, until they are fresh again.
+    #[serde(default)]
+    pub on_stale: Vec<Placed<RawNotifyTarget>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawNotifyTarget {
-    /// A URL that gets a POST with JSON; a secret one as `${env:NAME}`.
-    #[schemars(required)]
+    /// A URL that gets a POST with JSON as Slack reads it; a secret one as `${env:NAME}`.
     pub webhook: Option<Text>,
+    /// Addresses that get an e-mail, sent by the environment's `smtp`.
+    pub email: Option<Vec<Text>>,
 }
 
 /// One feed of raw objects and the contract that its rows must keep.

@@ -11,8 +11,11 @@ mod model;
 mod schema;
 
 pub(crate) use cases::{RawCase, RawCases, RawRow};
-pub(crate) use environment::{RawEnvironment, RawParameters, RawValue};
-pub(crate) use job::{RawBlackout, RawColumn, RawCsvOptions, RawFormat, RawJob, RawRetry, RawSchedule, RawSource};
+pub(crate) use environment::{RawEnvironment, RawOpenLineage, RawParameters, RawSmtp, RawValue};
+pub(crate) use job::{
+    RawBlackout, RawColumn, RawCsvOptions, RawFormat, RawJob, RawNotify, RawNotifyTarget, RawRetry, RawSchedule,
+    RawSource,
+};
 pub(crate) use model::{
     RawCheck, RawColumnCheck, RawColumnCheckArguments, RawColumnCheckKey, RawMaterialization, RawModel, RawModelColumn,
     RawSeed,

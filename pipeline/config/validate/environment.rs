@@ -8,6 +8,7 @@ use object_store::aws::AmazonS3ConfigKey;
 use object_store::azure::AzureConfigKey;
 use object_store::gcp::GoogleConfigKey;
 
+use super::notify::{validate_openlineage, validate_smtp};
 use super::parameters::environment_parameters;
 use super::schedule::parse_zone;
 use super::state::validate_state;
@@ -29,6 +30,8 @@ pub(crate) struct CheckedEnvironment {
     pub sql_roots: Vec<(PathBuf, PathBuf)>,
     /// Not all SQL roots could be found, so models may be missing.
     pub misses_sql: bool,
+    /// Whether there is a server for e-mails, right or wrong.
+    pub has_smtp: bool,
 }
 
 /// Validates an environment. `root` is absolute; `is_folder` tells whether a folder exists.
@@ -61,6 +64,8 @@ pub(crate) fn validate_environment(
     let sql_roots = sql_roots(findings, raw.sql.as_deref(), root, is_folder);
     let parameters = environment_parameters(findings, &raw.parameters);
     let storage = storage(findings, &raw.storage);
+    let smtp = raw.smtp.as_ref().and_then(|smtp| validate_smtp(findings, smtp));
+    let openlineage = raw.openlineage.as_ref().and_then(|raw| validate_openlineage(findings, raw, root));
     let environment = (|| {
         Some(Environment {
             name: name.to_owned(),
@@ -76,10 +81,13 @@ pub(crate) fn validate_environment(
             sql: sql_roots.iter().map(|(_, folder)| folder.clone()).collect(),
             parameters: parameters.clone(),
             storage,
+            smtp,
+            openlineage,
         })
     })();
     let misses_sql = raw.sql.as_ref().is_some_and(|written| written.len() != sql_roots.len());
-    CheckedEnvironment { environment, raw: raw_location, parameters, sql_roots, misses_sql }
+    let has_smtp = raw.smtp.is_some();
+    CheckedEnvironment { environment, raw: raw_location, parameters, sql_roots, misses_sql, has_smtp }
 }
 
 const DEFAULT_MEMORY_LIMIT: u64 = 2 << 30;

@@ -3,17 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use url::Url;
-
 use super::environment::CheckedEnvironment;
+use super::notify::{validate_freshness, validate_notify};
 use super::parameters::job_parameters;
 use super::schedule::validate_schedule;
 use super::source::validate_source;
 use crate::config::document::Findings;
 use crate::config::raw::{RawJob, RawRetry, Text};
-use crate::config::text::{Unfit, parse_duration};
+use crate::config::text::parse_duration;
 use crate::config::yaml::Placed;
-use crate::config::{ExportFormat, Job, NotifyTarget, Retry};
+use crate::config::{ExportFormat, Job, Retry};
 
 /// A job, and what the checks across files need of it.
 #[derive(Debug)]
@@ -52,10 +51,15 @@ pub(crate) fn validate_job(
         let message = "the job does nothing, expected `sources`, `models` or both";
         findings.report_file(message, None);
     }
-    let on_failure = raw.notify.on_failure.iter().filter_map(|target| {
-        findings.parse("webhook", target.webhook.as_ref()?, parse_webhook).map(NotifyTarget::Webhook)
-    });
-    let on_failure = on_failure.collect();
+    let notify = validate_notify(&mut findings, &raw.notify, environment);
+    let freshness = validate_freshness(&mut findings, raw.freshness.as_ref());
+    if freshness.is_none()
+        && raw.freshness.is_none()
+        && let Some(target) = raw.notify.on_stale.first()
+    {
+        let message = "`on_stale` without a `freshness` is never told";
+        findings.report(target.place, message, Some("say how old the data may become: `freshness: 36h`".to_owned()));
+    }
     let exports = validate_exports(&mut findings, &raw.publish.exports);
     let parameters = job_parameters(&mut findings, &raw.parameters, &environment.parameters);
     let job = Job {
@@ -67,7 +71,8 @@ pub(crate) fn validate_job(
         sources,
         models: raw.models.iter().map(|selector| selector.value.clone()).collect(),
         exports,
-        on_failure,
+        notify,
+        freshness,
         parameters,
     };
     let sources = raw.sources.0.into_iter().map(|(name, _)| name).collect();
@@ -102,9 +107,4 @@ fn validate_exports(findings: &mut Findings, raw: &[Placed<ExportFormat>]) -> Ve
         }
     }
     exports
-}
-
-fn parse_webhook(text: &str) -> Result<String, Unfit> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
-    url.map(String::from).ok_or_else(|| Unfit::new("a URL that begins with `https://`"))
 }

@@ -5,6 +5,7 @@ mod cases;
 mod environment;
 mod job;
 mod model;
+mod notify;
 mod parameters;
 mod project;
 mod schedule;

@@ -15,6 +15,8 @@ type Tables = BTreeMap<TableName, Option<Vec<String>>>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
     pub all_jobs: bool,
+    /// Which jobs there are is known, whatever mistakes they have.
+    pub all_job_names: bool,
     pub all_sql_roots: bool,
 }
 
@@ -121,7 +123,7 @@ fn check_after(jobs: &mut [CheckedJob], known: Known) {
         let own = checked.job.name.clone();
         for (position, job) in checked.after.iter().enumerate() {
             if !after.contains_key(&job.value) {
-                if known.all_jobs {
+                if known.all_job_names {
                     let names = after.keys().map(String::as_str).filter(|name| *name != own);
                     let hint = did_you_mean(&job.value, names);
                     let message = format!("`after` names the job `{}`, which does not exist", job.shown());

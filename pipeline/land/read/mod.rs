@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use object_store::{GetOptions, GetResultPayload, ObjectStore};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 pub use self::parquet::is_decoding;
 pub(crate) use chunk::{Rejected, Rows, with_day_and_key};
@@ -77,7 +78,7 @@ impl ObjectReader {
         let bytes = Arc::new(AtomicU64::new(0));
         let counter = bytes.clone();
         let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
+        let reading = async move {
             let outcome = match contract.format {
                 Format::Parquet => parquet::read(store, &object, &contract, &sender).await,
                 Format::Csv(_) | Format::NdJson => {
@@ -89,7 +90,8 @@ impl ObjectReader {
                 // Nobody listens any more: then nobody misses the error either.
                 let _ = sender.send(Err(error)).await;
             }
-        });
+        };
+        tasks.spawn(reading.in_current_span());
         Self { bytes, events, tasks }
     }
 
@@ -150,14 +152,15 @@ async fn read_text(
         GetResultPayload::File(file, _) => Origin::File(file),
         GetResultPayload::Stream(mut stream) => {
             let (bytes, arriving) = mpsc::channel(WAITING_BYTES);
-            fetching.spawn(async move {
+            let fetch = async move {
                 use futures::StreamExt;
                 while let Some(part) = stream.next().await {
                     if bytes.send(part).await.is_err() {
                         break;
                     }
                 }
-            });
+            };
+            fetching.spawn(fetch.in_current_span());
             Origin::Stream(arriving)
         }
     };

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::progress::StageProgress;
 use crate::state::{BackfillDay, DayOutcome, NextDay, State};
@@ -177,7 +178,8 @@ async fn worker(crew: Arc<Crew>, first: Option<DayAtWork>, sender: mpsc::Sender<
                 None => return Ok(()),
             },
         };
-        let outcome = crew.days.build(&day.request, &mut day.run.done).await;
+        let span = day.run.span.clone();
+        let outcome = crew.days.build(&day.request, &mut day.run.done).instrument(span).await;
         day.seconds = day.run.started.elapsed().as_secs_f64();
         if let Err(unheard) = sender.send(Built { day, outcome }).await {
             // Publishing has failed for good: the day waits for the next who works on the backfill.

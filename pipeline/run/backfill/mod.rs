@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::config::Project;
@@ -258,7 +259,8 @@ async fn take_turn(project: &Arc<Project>, site: &Arc<Site>, listener: &dyn Back
             };
         }
         let mut base = base;
-        let outcome = run_current(project, site, &base, &mut day).await;
+        let span = day.run.span.clone();
+        let outcome = run_current(project, site, &base, &mut day).instrument(span).await;
         day.seconds = day.run.started.elapsed().as_secs_f64();
         site.end(&day, outcome.as_ref().map(Option::as_ref), listener).await?;
         match outcome {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Row, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Row, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Clock, Engine, Server, Write};
@@ -44,7 +44,7 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 const SETTLE_PATIENCE: Duration = Duration::from_secs(45);
 
 /// Enough for reads beside the one write that a process is at.
-const CONNECTIONS: u32 = 4;
+const CONNECTIONS: u32 = 3;
 
 /// The state in a schema.
 #[derive(Debug)]
@@ -81,28 +81,12 @@ impl Postgres {
         AnyConnectOptions::from_url(&url).map_err(|error| cannot_open(error.into()))
     }
 
-    /// Connects once, to find out what is wrong: a pool would only say that it waited too long.
-    async fn try_to_connect(&self, options: &AnyConnectOptions, patience: Duration) -> Result<(), StateError> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let error = match tokio::time::timeout(left, options.connect()).await {
-                Ok(Ok(connection)) => return connection.close().await.map_err(|error| self.failure("opening", error)),
-                Ok(Err(error)) => error,
-                Err(_) => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
-            };
-            if !is_gone(&error) {
-                return Err(match self.failure("opening", error) {
-                    StateError::Query { place, source, .. } => {
-                        StateError::CannotOpen { place, source: Box::new(source) }
-                    }
-                    error => error,
-                });
-            }
-            if Instant::now() + PAUSE >= deadline || is_a_wrong_name(&error) {
-                return Err(StateError::Unreachable { place: self.place.clone(), source: Some(Box::new(error)) });
-            }
-            tokio::time::sleep(PAUSE).await;
+    /// Connects once, to find out what is wrong: a pool only says that it waited too long.
+    async fn reason(&self, options: &AnyConnectOptions) -> Option<sqlx::Error> {
+        match tokio::time::timeout(Duration::from_secs(1), options.connect()).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
         }
     }
 }
@@ -122,13 +106,39 @@ impl Engine for Postgres {
 
     async fn connect(&self, patience: Duration) -> Result<AnyPool, StateError> {
         let options = self.options()?;
-        // Somebody waits who may have mistyped the address; a server that restarts is back soon.
-        self.try_to_connect(&options, patience / 2).await?;
-        Ok(AnyPoolOptions::new()
+        let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(self.patience)
             .test_before_acquire(true)
-            .connect_lazy_with(options))
+            .connect_lazy_with(options.clone());
+        // Somebody waits who may have mistyped the address; a server that restarts is back soon.
+        let deadline = Instant::now() + patience / 2;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let error = match tokio::time::timeout(left, pool.acquire()).await {
+                Ok(Ok(mut connection)) => {
+                    connection.return_to_pool().await;
+                    return Ok(pool);
+                }
+                Ok(Err(error)) => error,
+                Err(_) => match self.reason(&options).await {
+                    None => return Ok(pool),
+                    Some(error) => error,
+                },
+            };
+            if !is_gone(&error) {
+                return Err(match self.failure("opening", error) {
+                    StateError::Query { place, source, .. } => {
+                        StateError::CannotOpen { place, source: Box::new(source) }
+                    }
+                    error => error,
+                });
+            }
+            if Instant::now() + PAUSE >= deadline || is_a_wrong_name(&error) {
+                return Err(StateError::Unreachable { place: self.place.clone(), source: Some(Box::new(error)) });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn begin(&self, pool: &AnyPool) -> Result<Write, sqlx::Error> {

@@ -158,7 +158,7 @@ fn mistakes_are_shown_with_their_place() {
     insta::assert_snapshot!(folder.run(&["runs"]), @r"
     exit code 2
     ----- stderr
-    error: unknown key `warehuose`, expected one of `raw`, `warehouse`, `state`, `timezone`, `currency`, `memory_limit`, `parallelism`, `lease`, `sql`, `parameters`, `storage`
+    error: unknown key `warehuose`, expected one of `raw`, `warehouse`, `state`, `timezone`, `currency`, `memory_limit`, `parallelism`, `lease`, `store_patience`, `sql`, `parameters`, `storage`, `smtp`, `openlineage`
      --> config/local.yaml:2:1
       |
     2 | warehuose: warehouse

@@ -53,6 +53,7 @@ fn all_commands() {
       -v, --verbose...           Log what is done (-v), and how (-vv)
           --log-format <FORMAT>  How messages and logs are written to stderr [default: text] [possible
                                  values: text, json]
+          --otlp <URL>           Send traces of runs to this OpenTelemetry collector, by OTLP over HTTP
           --color <WHEN>         When to use colours; `auto` also follows NO_COLOR [default: auto]
                                  [possible values: auto, always, never]
 
@@ -199,6 +200,7 @@ fn run() {
           --var <NAME=VALUE>   Give a parameter another value for this run; may be repeated
           --wait               Wait while another process works on the job, instead of failing at once
           --attempts <N>       Tries in all; 1 does not try again [default: the job's `retry.attempts`]
+          --notify             Tell the job's `notify` targets how it ended, as for a scheduled run
       -h, --help               Print help
 
     Global options: …
@@ -208,6 +210,7 @@ fn run() {
       lifecycle run nightly --as-of 2026-01-31
       lifecycle run nightly -s +marts.churn --var churn_window_days=60
       lifecycle run nightly --wait --attempts 5
+      lifecycle run nightly --notify        from an outside scheduler
 
     A run may be repeated, and killed at any moment: the published tables stay whole, and the next run
     goes on from there. An older day than the current release's writes that day's history only. Facts
@@ -331,13 +334,21 @@ fn status() {
       [JOB]  Only this job, in detail
 
     Options:
-      -h, --help  Print help
+          --check            Exit with 1 where something is wrong: a run that failed, late data, failing
+                             checks, too many rejected rows
+      -o, --output <FORMAT>  How it is printed [default: table] [possible values: table, json]
+      -h, --help             Print help
 
     Global options: …
 
     Examples:
       lifecycle status
       lifecycle status nightly
+      lifecycle status -o json | jq '.jobs[] | {job, late_by_seconds}'
+      lifecycle status --check || echo 'look after it'
+
+    One line per job: the last run, what was rejected, which checks fail, how old the published data
+    are, the next run. Below it what is at work now.
     ");
 }
 
@@ -582,13 +593,15 @@ fn doctor() {
     Usage: lifecycle doctor [OPTIONS]
 
     Options:
-      -h, --help  Print help
+          --notify <JOB>  Send a test message to every `notify` target of this job
+      -h, --help          Print help
 
     Global options: …
 
     Examples:
       lifecycle doctor
       lifecycle doctor --env production
+      lifecycle doctor --notify nightly
 
     Writes and deletes small probe objects in the warehouse. Exits with 1 if a check fails, with 2 if
     only the configuration is wrong.

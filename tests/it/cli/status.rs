@@ -9,8 +9,8 @@ async fn every_job_has_a_line() {
     exit code 0
     ----- stdout
     job      last run     as of       started                        took  rejected  bad checks  published up to
-    landing  succeeded    2026-01-01  2026-01-02 05:00:00 GMT  1 min 36 s         3           0  2026-01-01 (AGE)
-    nightly  interrupted  2026-01-01  2026-01-02 06:00:00 GMT                     3           0  2026-01-01 (AGE)
+    landing  succeeded    2026-01-01  2026-01-02 05:00:00 GMT  1 min 36 s  0.02%     0           2026-01-01 (AGE)
+    nightly  interrupted  2026-01-01  2026-01-02 06:00:00 GMT              0.02%     1 error     2026-01-01 (AGE)
     ");
 }
 
@@ -29,7 +29,7 @@ async fn one_job_is_shown_in_detail() {
     0192f3a2-0000  nightly  2026-01-01  checks failed  2026-01-02 04:00:00 GMT  1 min 36 s  15,000         3       1  1 check stopped the release
     0192f3a1-0000  nightly  2026-01-01  succeeded      2026-01-02 03:00:00 GMT  1 min 36 s  15,000         3       1
 
-    the last run rejected 3 rows of orders: `lifecycle rejected` shows them
+    rejected when rows last came: 3 rows of orders (0.02%): `lifecycle rejected` shows them
     ");
 }
 
@@ -68,8 +68,8 @@ async fn a_mistake_in_a_job_does_not_hide_the_runs() {
     exit code 0
     ----- stdout
     job      last run     as of       started                        took  rejected  bad checks  published up to
-    landing  succeeded    2026-01-01  2026-01-02 05:00:00 GMT  1 min 36 s         3           0  2026-01-01 (AGE)
-    nightly  interrupted  2026-01-01  2026-01-02 06:00:00 GMT                     3           0  2026-01-01 (AGE)
+    landing  succeeded    2026-01-01  2026-01-02 05:00:00 GMT  1 min 36 s  0.02%     0           2026-01-01 (AGE)
+    nightly  interrupted  2026-01-01  2026-01-02 06:00:00 GMT              0.02%     1 error     2026-01-01 (AGE)
     ----- stderr
     warning: the project's files have mistakes
     hint: `lifecycle validate` shows them

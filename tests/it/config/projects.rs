@@ -60,7 +60,7 @@ fn every_key_is_read() {
     assert_eq!(job.parameters.get("churn_window_days"), Some(&ParameterValue::Integer(90)));
     assert_eq!(job.exports, [ExportFormat::Parquet, ExportFormat::Csv]);
     let webhook = NotifyTarget::Webhook("https://alerts.example.com/hook/hunter3-is-secret".to_owned());
-    assert_eq!(job.on_failure, [webhook]);
+    assert_eq!(job.notify.on_failure, [webhook]);
     let names: Vec<&str> = job.sources.iter().map(|source| source.name.as_str()).collect();
     assert_eq!(names, ["orders", "customers"], "sources keep the order of the file");
 }

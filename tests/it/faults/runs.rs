@@ -166,6 +166,7 @@ fn surroundings(stores: Stores) -> Surroundings {
         clock: Arc::new(|| DateTime::from_timestamp(1_709_500_000, 0).unwrap()),
         progress: Arc::new(Silent),
         interrupt: Interrupt::never(),
+        watch: Default::default(),
     }
 }
 

@@ -75,12 +75,19 @@ pub struct Bucket {
     pub objects: InMemory,
     pub clock: Clock,
     late: Mutex<Vec<(usize, Call)>>,
+    arrived: AtomicUsize,
     watcher: Mutex<Option<mpsc::Sender<InMemory>>>,
 }
 
 impl Bucket {
     pub fn new(objects: InMemory, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { objects, clock, late: Mutex::default(), watcher: Mutex::default() })
+        Arc::new(Self {
+            objects,
+            clock,
+            late: Mutex::default(),
+            arrived: AtomicUsize::new(0),
+            watcher: Mutex::default(),
+        })
     }
 
     /// Sends the bucket as it is after each step of a publication.
@@ -110,17 +117,22 @@ impl Bucket {
         };
         for call in due {
             self.apply(&call).await;
+            self.arrived.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    /// Lets arrive all that is still on its way; says whether there was something.
-    pub async fn flush(&self) -> bool {
+    /// How many calls have arrived late.
+    pub fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::SeqCst)
+    }
+
+    /// Lets arrive all that is still on its way.
+    pub async fn flush(&self) {
         let late = std::mem::take(&mut *self.late.lock().unwrap());
-        let is_any = !late.is_empty();
         for (_, call) in late {
             self.apply(&call).await;
+            self.arrived.fetch_add(1, Ordering::SeqCst);
         }
-        is_any
     }
 }
 

@@ -64,18 +64,34 @@ fn try_all(runtime: &Runtime, scenarios: &[Scenario], trials: &[(usize, Trial)])
     figures.into_inner().unwrap()
 }
 
+/// What is tried in the short run: the rest takes seconds, until patience or a lease is over.
+const OF_A_RUN: [&str; 10] = [
+    "killed before a call",
+    "killed after a call",
+    "killed, the call done later",
+    "killed after a write of the state",
+    "asked to stop at a call",
+    "answered never, done later",
+    "Before(Unavailable503)",
+    "After(Internal500)",
+    "Broken",
+    "two at once, killed",
+];
+const OF_A_BACKFILL: [&str; 4] =
+    ["killed after a call", "killed, the call done later", "asked to stop at a call", "After(Precondition412)"];
+
 #[test]
 fn a_disturbed_command_ends_as_if_undisturbed() {
     let runtime = runtime();
     let scenarios = runtime.block_on(async { vec![scenarios::second_day().await, scenarios::backfill().await] });
     let mut trials = Vec::new();
-    for (which, scenario) in scenarios.iter().enumerate() {
-        trials.extend(plans::sample(scenario, 7).into_iter().map(|trial| (which, trial)));
+    for ((which, scenario), kinds) in scenarios.iter().enumerate().zip([&OF_A_RUN[..], &OF_A_BACKFILL[..]]) {
+        trials.extend(plans::sample(scenario, 7, kinds).into_iter().map(|trial| (which, trial)));
     }
     let figures = try_all(&runtime, &scenarios, &trials);
     println!("{figures}");
     assert_eq!(figures.violations(), 0);
-    assert!(figures.hits() >= trials.len() - 2, "{figures}");
+    assert!(figures.hits() >= trials.len() - 3, "{figures}");
 }
 
 #[test]

@@ -42,7 +42,9 @@ impl Planner<'_> {
     fn add(&mut self, disturbance: Disturbance, has_twin: bool) {
         let resumes = self.scenario.kind == Kind::Backfill && self.random.random_bool(0.5);
         let is_watched = self.random.random_bool(0.15);
-        self.trials.push(Trial { disturbance, has_twin, resumes, is_watched });
+        let can_retry = self.scenario.kind == Kind::Run && matches!(&disturbance, Disturbance::Call(Plan { act: Act::Fail(_), .. }));
+        let tries_again = can_retry && self.random.random_bool(0.3);
+        self.trials.push(Trial { disturbance, has_twin, tries_again, resumes, is_watched });
     }
 
     fn call(&mut self, when: When, act: Act) {
@@ -180,19 +182,9 @@ pub fn choose(scenarios: &[Scenario], seed: u64, count: usize, only: &str) -> Ve
     all
 }
 
-/// One of each sort, for a short run.
-pub fn sample(scenario: &Scenario, seed: u64) -> Vec<Trial> {
-    let mut kinds: Vec<String> = Vec::new();
-    let mut chosen = Vec::new();
-    for trial in trials(scenario, seed) {
-        let kind = trial.kind();
-        let sort = kind.split([',', '(']).next().unwrap_or_default().to_owned();
-        // It takes seconds until a lease is over, or patience.
-        if kind.contains("asleep") || kind.contains("Timeout") || kinds.contains(&sort) {
-            continue;
-        }
-        kinds.push(sort);
-        chosen.push(trial);
-    }
-    chosen
+/// One of each of these kinds, for a short run.
+pub fn sample(scenario: &Scenario, seed: u64, kinds: &[&str]) -> Vec<Trial> {
+    let trials = trials(scenario, seed);
+    let first = |kind: &&str| trials.iter().find(|trial| trial.kind().starts_with(kind)).cloned();
+    kinds.iter().map(|kind| first(kind).unwrap_or_else(|| panic!("no trial is {kind}"))).collect()
 }

@@ -12,9 +12,7 @@ use hyper::{HeaderMap, Method, Request};
 use object_store::memory::InMemory;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{
-    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload, Result,
-};
+use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload, Result};
 
 use crate::faults::store::Operation;
 

@@ -40,7 +40,7 @@ storage:
   timeout: ${env:MATRIX_TIMEOUT}
 ";
 
-const MEMBERS: &str = "retry: {attempts: 1}
+const MEMBERS: &str = "retry: {attempts: 1, backoff: 10ms}
 sources:
   members:
     location: ${raw}/members/*.ndjson
@@ -84,7 +84,7 @@ pub struct Patience {
 /// Of one that nothing is to disturb.
 pub const CALM: Patience = Patience { lease: "60s", patience: "20s", timeout: "30s" };
 /// Of one whose store fails: it gives up soon.
-pub const HASTY: Patience = Patience { lease: "60s", patience: "1s", timeout: "500ms" };
+pub const HASTY: Patience = Patience { lease: "60s", patience: "600ms", timeout: "400ms" };
 /// Of one that is put to sleep: its lease ends soon.
 pub const BRIEF: Patience = Patience { lease: "1s", ..CALM };
 
@@ -271,7 +271,7 @@ pub async fn backfill() -> Scenario {
 pub async fn replay() -> Scenario {
     let start = Beginning::of_days(4).await;
     let sound = "amount: {type: \"decimal(18,2)\", required: true}";
-    let wrong = "amount: {type: \"decimal(18,2)\", required: true, max: 4}";
+    let wrong = "amount: {type: \"decimal(18,2)\", required: true, max: 6}";
     start.shop.edit("jobs/nightly.yaml", sound, wrong);
     start.run(&night(3)).await;
     start.shop.edit("jobs/nightly.yaml", wrong, sound);

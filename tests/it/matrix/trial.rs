@@ -1,6 +1,6 @@
 //! One trial: a command is disturbed, what it leaves is looked at, and what a person does next sets all right.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ pub struct Trial {
     pub disturbance: Disturbance,
     /// The same command is started beside it.
     pub has_twin: bool,
+    /// A run makes a second and a third attempt by itself.
+    pub tries_again: bool,
     /// A backfill is resumed, instead of asked for anew.
     pub resumes: bool,
     /// A reader polls all the while.
@@ -63,7 +65,8 @@ impl Trial {
                 Act::Sleep(_) => "asleep while another works".to_owned(),
             },
         };
-        if self.has_twin { format!("two at once, {kind}") } else { kind }
+        let more = if self.tries_again { ", three attempts" } else { "" };
+        if self.has_twin { format!("two at once, {kind}") } else { format!("{kind}{more}") }
     }
 
     /// Something that it asked for may still be on its way when all seems over.
@@ -134,7 +137,11 @@ impl Stage<'_> {
             _ => None,
         };
         let (front, other) = (self.front(plan), self.front(None));
-        let mut first = start(&self.shop, &front, &self.scenario.command, self.trial.patience(), "first");
+        let mut command = self.scenario.command.clone();
+        if self.trial.tries_again {
+            command.extend(["--attempts", "3"].map(str::to_owned));
+        }
+        let mut first = start(&self.shop, &front, &command, self.trial.patience(), "first");
         let mut twin =
             self.trial.has_twin.then(|| start(&self.shop, &other, &self.scenario.command, CALM, "twin"));
         let is_over = AtomicBool::new(false);
@@ -274,15 +281,14 @@ impl Stage<'_> {
         }
     }
 
-    /// Reads as fast as it can.
+    /// Polls what is published.
     fn watch(&self, is_over: &AtomicBool) {
         if self.scenario.kind == Kind::Vacuum {
             return;
         }
-        let reads = AtomicUsize::new(0);
         while !is_over.load(Ordering::SeqCst) {
             self.read(&self.bucket.objects);
-            reads.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 
@@ -296,11 +302,11 @@ impl Stage<'_> {
 
     /// Reads as readers do; what they see must be whole.
     fn read(&self, objects: &InMemory) {
-        self.outcome.lock().unwrap().reads += 1;
         let Scenario { before, after, kind, .. } = self.scenario;
         if *kind == Kind::Vacuum {
             match self.runtime.block_on(releases(objects)) {
                 Ok(found) => {
+                    self.outcome.lock().unwrap().reads += found.len();
                     for (number, tables) in found {
                         if self.scenario.releases.get(&number) != Some(&tables) {
                             self.violation(format!("a reader saw something else as release {number}"));
@@ -312,7 +318,10 @@ impl Stage<'_> {
             return;
         }
         match self.runtime.block_on(published(objects)) {
-            Ok(found) if is_whole(&found, &before.published, &after.published, *kind == Kind::Backfill) => {}
+            Ok(found) if is_whole(&found, &before.published, &after.published, *kind == Kind::Backfill) => {
+                // Before the first release there is nothing to read.
+                self.outcome.lock().unwrap().reads += usize::from(found.release > 0);
+            }
             Ok(found) => self.violation(format!("a reader saw half a release: {}", self.halves(&found))),
             Err(error) => self.violation(format!("a reader could not read: {error:?}")),
         }
@@ -347,19 +356,20 @@ impl Stage<'_> {
         {
             then[0] = vec!["backfill".to_owned(), "resume".to_owned(), id];
         }
-        let most = if self.trial.is_late() { 3 } else { 1 };
+        let most = if self.trial.is_late() { 4 } else { 1 };
         let mut tries = 0;
         loop {
             tries += 1;
+            let arrived = self.bucket.arrived();
             self.outcome.lock().unwrap().recoveries += 1;
             let failed = then.iter().find_map(|command| match self.command(command, CALM, "recovery") {
                 Some(Ended { code: Some(0), .. }) => None,
                 ended => Some(format!("{command:?}: {ended:?}")),
             });
-            // Now everything has arrived that was on its way; it may make one more look necessary.
-            let is_disturbed = self.runtime.block_on(self.bucket.flush());
+            // Now everything has arrived that was on its way. What came while it worked may make one more look necessary.
+            self.runtime.block_on(self.bucket.flush());
             match failed {
-                None if !is_disturbed => return,
+                None if self.bucket.arrived() == arrived => return,
                 Some(failed) if tries >= most => return self.violation(format!("it cannot be repeated: {failed}")),
                 _ => {}
             }

@@ -73,6 +73,7 @@ impl Desk {
             clock: Arc::new(move || DateTime::from_timestamp(seconds.load(Ordering::SeqCst), 0).unwrap()),
             progress: Arc::new(Silent),
             interrupt: self.interrupt.clone(),
+            watch: Default::default(),
         };
         let request = RunRequest {
             job: "nightly".to_owned(),
@@ -88,7 +89,8 @@ impl Desk {
 
     /// Every call of a kind that writes a data file of a model's table.
     fn model_files(&self) -> usize {
-        let is_file = |path: &str| path.ends_with(".parquet") && !path.contains("/landed/") && !path.contains("exports");
+        let is_file =
+            |path: &str| path.ends_with(".parquet") && !path.contains("/landed/") && !path.contains("exports");
         let calls = self.faulty.calls();
         calls.iter().filter(|(of, path)| !of.reads() && *of != Operation::Delete && is_file(path.as_ref())).count()
     }
@@ -137,8 +139,7 @@ impl<F: Fn(u32) + Send + Sync> RetryListener for Script<F> {
 
 #[test]
 fn pauses_double_up_to_a_limit_and_are_a_share_of_that() {
-    let retry =
-        Retry { attempts: 9, backoff: Duration::from_secs(30), max_backoff: Duration::from_secs(200) };
+    let retry = Retry { attempts: 9, backoff: Duration::from_secs(30), max_backoff: Duration::from_secs(200) };
     let longest: Vec<u64> = (1..=6).map(|failed| backoff(&retry, failed, 1.0).as_secs()).collect();
     assert_eq!(longest, [30, 60, 120, 200, 200, 200]);
     assert_eq!(backoff(&retry, 2, 0.25), Duration::from_secs(15));
@@ -179,7 +180,10 @@ async fn what_an_attempt_built_and_checked_is_not_done_again() {
     let histories = |path: &str| path.contains("_history/");
     let calls = desk.faulty.calls();
     let files = calls.iter().filter(|(of, path)| {
-        *of != Operation::Delete && !of.reads() && path.as_ref().ends_with(".parquet") && path.as_ref().contains("warehouse/")
+        *of != Operation::Delete
+            && !of.reads()
+            && path.as_ref().ends_with(".parquet")
+            && path.as_ref().contains("warehouse/")
             && !path.as_ref().contains("exports")
     });
     assert!(files.clone().all(|(_, path)| histories(path.as_ref())), "{:?}", files.collect::<Vec<_>>());
@@ -247,7 +251,8 @@ async fn attempts_end_and_leave_no_file_that_was_not_tried() {
     desk.faulty.plan(Plan::Never);
     let store = desk.faulty.inner();
     let listed: Vec<_> = futures::TryStreamExt::try_collect(store.list(Some(&path("warehouse")))).await.unwrap();
-    let paths: Vec<String> = listed.into_iter().map(|meta: object_store::ObjectMeta| meta.location.to_string()).collect();
+    let paths: Vec<String> =
+        listed.into_iter().map(|meta: object_store::ObjectMeta| meta.location.to_string()).collect();
     let left = paths.iter().filter(|path| path.ends_with(".parquet") && !path.contains("/landed/"));
     assert_eq!(left.collect::<Vec<_>>(), Vec::<&String>::new());
     assert_eq!(desk.run(&state, &()).await.unwrap().release.unwrap().number, 1);

@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 5] = [
     &["cli"],
     &["schedule"],
     &["run"],
-    &["plan", "land", "transform", "check", "publish", "demo", "dictionary"],
+    &["plan", "land", "transform", "check", "publish", "demo", "dictionary", "watch"],
 ];
 
 const GROUND: [&str; 5] = ["storage", "state", "config", "interrupt", "progress"];

@@ -235,6 +235,7 @@ impl Shop {
             clock: Arc::new(Utc::now),
             progress: Arc::new(lifecycle::progress::Silent),
             interrupt: lifecycle::interrupt::channel().1,
+            watch: Default::default(),
         }
     }
 

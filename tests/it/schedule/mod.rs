@@ -210,7 +210,7 @@ impl Listener for Diary {
             Event::Returned { claim, .. } => format!("returned {}", claim.job),
             Event::NotRun(not_run) => format!("{} {:?} x{}", not_run.job, not_run.verdict, not_run.instants),
             Event::Looked(_) => return,
-            Event::Reloaded { jobs } => format!("reloaded {}", jobs.join(" ")),
+            Event::Reloaded { jobs, .. } => format!("reloaded {}", jobs.join(" ")),
             Event::Broken(problems) => format!("broken {}", problems.0[0].file.display()),
             Event::StateLost(_) => "state lost".to_owned(),
             Event::StateBack => "state back".to_owned(),

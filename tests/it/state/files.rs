@@ -120,10 +120,12 @@ async fn a_file_that_another_process_keeps_locked_is_reported_as_locked() {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(place.file());
     let mut other = options.connect().await.unwrap();
     sqlx::raw_sql("begin immediate").execute(&mut other).await.unwrap();
-    let error = State::open_within(&place.file(), Duration::from_millis(50)).await.unwrap_err();
+    let state = State::open_within(&place.file(), Duration::from_millis(50)).await.unwrap();
+    assert!(state.list_runs(&RunFilter::default(), at(0)).await.unwrap().is_empty(), "who only looks does not wait");
+    let error = state.acquire_lease("nightly", "tester", Duration::from_secs(60), at(0)).await.unwrap_err();
     assert!(matches!(error, StateError::Locked { .. }), "{error}");
     sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
-    State::open_within(&place.file(), Duration::from_millis(50)).await.unwrap();
+    acquire(&state, "nightly", at(0)).await;
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod files;
 mod leases;
 mod ops;
 mod outages;
+mod portable;
 mod processes;
 mod proxy;
 mod runs;

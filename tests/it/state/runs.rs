@@ -182,7 +182,23 @@ async fn what_is_recorded_again_replaces_what_was_recorded(place: Place) {
     assert!(matches!(error, StateError::UnknownRecord { .. }), "{error}");
 }
 
+async fn texts_of_broken_data_are_kept_but_for_zeros(place: Place) {
+    let state = place.open().await;
+    let lease = acquire(&state, "nightly", at(0)).await;
+    state.start_run(&run_start("a", "nightly", "2026-01-01", &lease, at(0))).await.unwrap();
+    let odd = "a\0b 'quoted' \"twice\" $1 ?1 \u{feff}顧客 \n\t\u{1f}";
+    let kept = odd.replace('\0', "\u{fffd}");
+    let sample = Some(odd.to_owned());
+    state.record_checks("a", &[CheckRecord { sample, ..check("churn.grain", CheckStatus::Error) }]).await.unwrap();
+    let message = Some(odd.to_owned());
+    state.finish_run("a", &RunFinish { message, ..finish(RunOutcome::Failed, 9) }).await.unwrap();
+    let details = state.show_run("a", at(10)).await.unwrap();
+    assert_eq!(details.checks[0].sample.as_deref(), Some(kept.as_str()));
+    assert_eq!(details.run.message.as_deref(), Some(kept.as_str()));
+}
+
 on_both_databases!(
+    texts_of_broken_data_are_kept_but_for_zeros,
     a_run_comes_back_as_it_was_recorded_after_reopening,
     a_run_whose_process_died_is_interrupted_and_the_next_start_writes_that_down,
     a_start_leaves_runs_of_other_jobs_alone,

@@ -102,8 +102,9 @@ async fn a_transaction_that_sleeps_does_not_keep_the_others_waiting_for_ever() {
         .unwrap();
     let asking = tokio::spawn(async move { state.lease_owner("nightly", at(0)).await });
     assert_eq!(asking.await.unwrap().unwrap(), None, "reads do not wait");
-    let opened = State::open_within(on(&own), Duration::from_secs(1));
-    let waiting = tokio::time::timeout(Duration::from_millis(300), opened).await;
+    let state = place.open().await;
+    let acquiring = state.acquire_lease("nightly", "tester", Duration::from_secs(60), at(0));
+    let waiting = tokio::time::timeout(Duration::from_millis(300), acquiring).await;
     assert!(waiting.is_err(), "writes wait");
     sqlx::raw_sql("rollback").execute(&mut sleeper).await.unwrap();
     acquire(&place.open().await, "nightly", at(0)).await;

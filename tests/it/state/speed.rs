@@ -105,7 +105,7 @@ async fn answers_at_once(place: Place) {
         &["status"],
         &["status", "nightly"],
         &["runs"],
-        &["runs", "nightly", "--limit", "100"],
+        &["runs", "--job", "nightly", "-n", "100"],
         &["runs", "--status", "failed"],
         &["runs", "show", "run-105000"],
         &["runs", "show", "run-110000"],
