@@ -1,41 +1,56 @@
 //! `lifecycle backfill`: a job for a range of days.
 
-use chrono::NaiveDate;
+mod show;
+mod work;
+
+pub use show::{unfinished_json, unfinished_line};
+
+use chrono::Months;
 
 use super::arguments::{
-    BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange, BackfillResumeArguments,
+    BackfillArguments, BackfillCommand, BackfillOnly, BackfillOrder, BackfillRange, BackfillResumeArguments, ResumeOnly,
 };
-use super::context::Context;
+use super::context::{Context, read_variable};
 use super::failure::Report;
 use super::surroundings::surroundings;
 use super::text_table::TextTable;
-use super::{ExitCode, Failure, batches, numbers};
-use crate::config::{Project, TableName};
-use crate::run::{
-    BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayReport, RunError, backfill_outlook, choose_days,
-    create_backfill, run_backfill,
-};
-use crate::state::{Backfill, OpsTable, State};
+use super::{ExitCode, Failure, numbers};
+use crate::config::{Environment, Project, TableName};
+use crate::run::{BackfillOutlook, BackfillWork, DayChoice, backfill_outlook, choose_days, create_backfill, host_name};
+use crate::state::{BackfillStatus, DayOrder, DaysLeft, PauseOutcome, State};
+use work::work;
 
-/// Starts, lists, resumes or cancels backfills.
+/// A backfill of more years is a slip of the fingers more often than a wish.
+const MOST_YEARS: u32 = 10;
+
+/// Starts, lists, shows, pauses, resumes or cancels backfills.
 pub async fn execute(arguments: &BackfillArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
-    let state = context.open_state(&project.environment).await?;
     match (&arguments.command, &arguments.range) {
-        (Some(BackfillCommand::List(list)), _) => match list.format {
-            Some(format) => {
-                let batch = state.ops_table(OpsTable::Backfills, context.now()).await?;
-                let mut printer = batches::BatchPrinter::new(&context.output, format, batch.schema(), None)?;
-                printer.write(&batch)?;
-                printer.finish()?;
-                Ok(ExitCode::Done)
-            }
-            None => print_list(&state.list_backfills(context.now()).await?, context),
-        },
-        (Some(BackfillCommand::Resume(id)), _) => resume(id, context, &project, &state).await,
-        (Some(BackfillCommand::Cancel(id)), _) => cancel(id, context, &state).await,
-        (None, Some(range)) => start(range, context, &project, &state).await,
-        (None, None) => Err(Failure::usage("say which job and days, or `list`, `resume` or `cancel`")),
+        (Some(command), _) => execute_command(command, context).await,
+        (None, Some(range)) => {
+            let project = context.load_project()?;
+            let state = context.open_state(&project.environment).await?;
+            start(range, context, &project, &state).await
+        }
+        (None, None) => Err(Failure::usage("say which job and days, or `list`, `show`, `pause`, `resume` or `cancel`")),
+    }
+}
+
+async fn execute_command(command: &BackfillCommand, context: &Context) -> Result<ExitCode, Failure> {
+    if let BackfillCommand::Resume(arguments) = command {
+        let project = context.load_project()?;
+        let state = context.open_state(&project.environment).await?;
+        return resume(arguments, context, &project, &state).await;
+    }
+    // Whoever looks after a backfill needs the others also while somebody edits a model.
+    let environment = context.load_environment()?;
+    let state = context.open_state(&environment).await?;
+    match command {
+        BackfillCommand::List(arguments) => show::list(arguments, context, &environment, &state).await,
+        BackfillCommand::Show(arguments) => show::show(arguments, context, &environment, &state).await,
+        BackfillCommand::Pause(arguments) => pause(&arguments.backfill_id, context, &environment, &state).await,
+        BackfillCommand::Cancel(arguments) => cancel(&arguments.backfill_id, context, &state).await,
+        BackfillCommand::Resume(_) => Ok(ExitCode::Done),
     }
 }
 
@@ -45,27 +60,16 @@ async fn start(
     project: &Project,
     state: &State,
 ) -> Result<ExitCode, Failure> {
-    if range.from > range.to {
-        return Err(Failure::Usage(
-            Report::new(format!("the range is empty: {} is after {}", range.from, range.to))
-                .hint("--from is the first day, --to the last"),
-        ));
-    }
-    if !project.jobs.contains_key(&range.job) {
-        let known: Vec<&str> = project.jobs.keys().map(String::as_str).collect();
-        return Err(Failure::unknown_name("job", &range.job, &known));
-    }
-    let today = context.today(project.environment.timezone);
-    if range.to > today {
-        return Err(Failure::Usage(
-            Report::new(format!("{} is still to come", range.to))
-                .hint(format!("the last complete day is {}", context.last_complete_day(project.environment.timezone))),
-        ));
-    }
+    check_range(range, context, project)?;
+    let at_once = at_once(range.parallel, &project.environment)?;
     let choice = match range.only {
         BackfillOnly::Missing => DayChoice::Missing,
         BackfillOnly::Failed => DayChoice::Failed,
         BackfillOnly::All => DayChoice::All,
+    };
+    let order = match range.order {
+        BackfillOrder::OldestFirst => DayOrder::OldestFirst,
+        BackfillOrder::NewestFirst => DayOrder::NewestFirst,
     };
     let surroundings = surroundings(context, project);
     let days = choose_days(state, &surroundings, &range.job, range.from, range.to, choice).await?;
@@ -74,12 +78,52 @@ async fn start(
         return Ok(ExitCode::Done);
     }
     if range.dry_run {
+        state.refuse_backfill_overlap(&range.job, &days).await?;
         let outlook =
             context.interruptible(async { Ok(backfill_outlook(project, &surroundings, &range.job, &days).await?) });
         return print_outlook(&outlook.await?, context);
     }
-    let id = create_backfill(project, state, &surroundings, &range.job, days, choice).await?;
-    work(&id, range.parallel, false, context, project, state).await
+    let id = create_backfill(project, state, &surroundings, &range.job, days, choice, order).await?;
+    let (backfill, _) = state.show_backfill(&id, context.now()).await?;
+    work(BackfillWork { backfill, at_once, resume: None }, context, project, state).await
+}
+
+fn check_range(range: &BackfillRange, context: &Context, project: &Project) -> Result<(), Failure> {
+    let refuse = |message: String, hint: String| Err(Failure::Usage(Report::new(message).hint(hint)));
+    if range.from > range.to {
+        let message = format!("the range is empty: {} is after {}", range.from, range.to);
+        return refuse(message, "--from is the first day, --to the last".to_owned());
+    }
+    if !project.jobs.contains_key(&range.job) {
+        let known: Vec<&str> = project.jobs.keys().map(String::as_str).collect();
+        return Err(Failure::unknown_name("job", &range.job, &known));
+    }
+    let zone = project.environment.timezone;
+    if range.to > context.today(zone) {
+        let hint = format!("the last complete day is {}", context.last_complete_day(zone));
+        return refuse(format!("{} is still to come", range.to), hint);
+    }
+    let end = range.from.checked_add_months(Months::new(MOST_YEARS * 12));
+    if end.is_some_and(|end| range.to >= end) {
+        let days = numbers::count(u64::try_from((range.to - range.from).num_days() + 1).unwrap_or_default());
+        let message =
+            format!("{} to {} are {days} days, more than {MOST_YEARS} years in one backfill", range.from, range.to);
+        return refuse(message, "check the years; if they are meant, make a backfill of each part".to_owned());
+    }
+    Ok(())
+}
+
+/// How many days are built at once.
+fn at_once(wanted: Option<u8>, environment: &Environment) -> Result<usize, Failure> {
+    const USUAL: u64 = 2;
+    let limit = environment.backfill_parallel;
+    let days = wanted.map_or(USUAL.min(limit), u64::from);
+    if days > limit {
+        let message = format!("--parallel {days} is more than environment `{}` allows: {limit}", environment.name);
+        let hint = format!("the limit is `backfill: {{parallel: {limit}}}` in config/{}.yaml", environment.name);
+        return Err(Failure::Usage(Report::new(message).hint(hint)));
+    }
+    Ok(usize::try_from(days).unwrap_or(usize::MAX))
 }
 
 async fn resume(
@@ -88,90 +132,74 @@ async fn resume(
     project: &Project,
     state: &State,
 ) -> Result<ExitCode, Failure> {
+    let at_once = at_once(arguments.parallel, &project.environment)?;
     let (backfill, _) = state.show_backfill(&arguments.backfill_id, context.now()).await?;
     if backfill.done == backfill.days() {
         context.output.message("nothing to do: all its days are done");
         return Ok(ExitCode::Done);
     }
-    work(&backfill.backfill_id, arguments.parallel, true, context, project, state).await
+    if !project.jobs.contains_key(&backfill.job) {
+        let short = numbers::short_id(&backfill.backfill_id);
+        let message = format!("backfill {short} is of job `{}`, which the project no longer has", backfill.job);
+        let hint = format!("put jobs/{}.yaml back, or `lifecycle backfill cancel {short}`", backfill.job);
+        return Err(Failure::Usage(Report::new(message).hint(hint)));
+    }
+    let only = match arguments.only {
+        ResumeOnly::All => DaysLeft::All,
+        ResumeOnly::Failed => DaysLeft::Failed,
+        ResumeOnly::Waiting => DaysLeft::Waiting,
+    };
+    if state.resumable_days(&backfill.backfill_id, only).await? == 0 {
+        let what = if only == DaysLeft::Failed { "has failed" } else { "waits" };
+        context.output.message(&format!("nothing to do: no day of it {what}"));
+        return Ok(ExitCode::Done);
+    }
+    work(BackfillWork { backfill, at_once, resume: Some(only) }, context, project, state).await
 }
 
-async fn cancel(arguments: &BackfillIdArguments, context: &Context, state: &State) -> Result<ExitCode, Failure> {
-    let (backfill, _) = state.show_backfill(&arguments.backfill_id, context.now()).await?;
+async fn pause(prefix: &str, context: &Context, environment: &Environment, state: &State) -> Result<ExitCode, Failure> {
+    let (backfill, _) = state.show_backfill(prefix, context.now()).await?;
+    let short = numbers::short_id(&backfill.backfill_id);
+    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(read_variable).filter(|name| !name.is_empty());
+    let by = format!("{} on {}", user.as_deref().unwrap_or("somebody"), host_name());
+    match state.pause_backfill(&backfill.backfill_id, &by, context.now()).await? {
+        PauseOutcome::Paused => {
+            let mut message = format!("backfill {short} is paused");
+            if backfill.running > 0 {
+                let at_work = numbers::plural(backfill.running, "day", "days");
+                message.push_str(&format!("; {at_work} at work go on to the end"));
+            }
+            context.output.message(&format!("{message}; `lifecycle backfill resume {short}` goes on with it"));
+            Ok(ExitCode::Done)
+        }
+        PauseOutcome::PausedBefore(pause) => {
+            let at = numbers::instant(pause.at, environment.timezone);
+            context.output.message(&format!("nothing to do: it was paused by {} at {at}", pause.by));
+            Ok(ExitCode::Done)
+        }
+        PauseOutcome::Over => {
+            let how = match backfill.status {
+                BackfillStatus::Failed => format!("is over: {} of {} days failed", backfill.failed, backfill.days()),
+                BackfillStatus::Cancelled => "is cancelled".to_owned(),
+                _ => "is done".to_owned(),
+            };
+            Err(Failure::Usage(Report::new(format!("backfill {short} {how}, and nothing is left to pause"))))
+        }
+    }
+}
+
+async fn cancel(prefix: &str, context: &Context, state: &State) -> Result<ExitCode, Failure> {
+    let (backfill, _) = state.show_backfill(prefix, context.now()).await?;
+    if backfill.pending + backfill.running == 0 {
+        context.output.message("nothing to do: no day of it waits");
+        return Ok(ExitCode::Done);
+    }
     let cancelled = state.cancel_backfill(&backfill.backfill_id, context.now()).await?;
     let mut message = format!("took {} off the list", numbers::plural(cancelled, "day", "days"));
     if backfill.running > 0 {
         message.push_str("; days at work go on to their end");
     }
     context.output.message(&message);
-    Ok(ExitCode::Done)
-}
-
-/// Says how each day went.
-struct Teller<'a>(&'a Context);
-
-impl BackfillListener for Teller<'_> {
-    fn waits(&self, owner: &str) {
-        self.0.output.message(&format!("waiting: {owner} is at work on the job"));
-    }
-
-    fn landed(&self, objects: u64, rows: u64, rejected: u64) {
-        let (objects, rows) = (numbers::plural(objects, "object", "objects"), numbers::plural(rows, "row", "rows"));
-        self.0.output.message(&format!("landed {rows} from {objects}, {} rejected", numbers::count(rejected)));
-    }
-
-    fn day_ended(&self, day: NaiveDate, outcome: Result<&DayReport, &RunError>) {
-        match outcome {
-            Ok(DayReport { release: None, .. }) => self.0.output.message(&format!("{day}: nothing to do")),
-            Ok(DayReport { release: Some(release), is_current, histories, seconds, .. }) => {
-                let written = numbers::plural(*histories as u64, "history", "histories");
-                let what = if *is_current { format!("current tables and {written}") } else { written };
-                let took = numbers::duration(*seconds);
-                self.0.output.message(&format!("{day}: {what} in {took}, release {release}"));
-            }
-            Err(RunError::Interrupted) => self.0.output.message(&format!("{day}: interrupted, waits")),
-            Err(error) => {
-                let report = Report::from_error(error);
-                let causes: String = report.causes.iter().map(|cause| format!(": {cause}")).collect();
-                self.0.output.warning(&format!("{day}: {}{causes}", report.message), report.hint.as_deref());
-            }
-        }
-    }
-}
-
-async fn work(
-    id: &str,
-    at_once: u8,
-    is_resumed: bool,
-    context: &Context,
-    project: &Project,
-    state: &State,
-) -> Result<ExitCode, Failure> {
-    let short = numbers::short_id(id);
-    let resume = format!("`lifecycle backfill resume {short}` goes on with the days that are left");
-    let surroundings = surroundings(context, project);
-    let (backfill, _) = state.show_backfill(id, context.now()).await?;
-    let days = numbers::plural(backfill.days() - backfill.done, "day", "days");
-    context.output.message(&format!("backfill {short}: {days} of {}", backfill.job));
-    let work = BackfillWork { backfill, at_once: at_once.into(), is_resumed };
-    let backfill = match run_backfill(project, state, &surroundings, &work, &Teller(context)).await {
-        Ok(backfill) => backfill,
-        Err(RunError::Interrupted) => return Err(Failure::Interrupted(Report::new("interrupted").hint(resume))),
-        Err(error) => {
-            context.output.message(&resume);
-            return Err(error.into());
-        }
-    };
-    if backfill.failed > 0 {
-        let hint = format!("mend the cause, then `lifecycle backfill resume {short}`");
-        let message = format!("{} of {} days failed", backfill.failed, backfill.days());
-        return Err(Failure::Partial(Report::new(message).hint(hint)));
-    }
-    if backfill.cancelled > 0 {
-        let message = format!("cancelled: {} of {} days are not done", backfill.cancelled, backfill.days());
-        return Err(Failure::Partial(Report::new(message).hint(resume)));
-    }
-    context.output.message(&format!("backfill {short}: {} done", numbers::plural(backfill.done, "day", "days")));
     Ok(ExitCode::Done)
 }
 
@@ -199,37 +227,5 @@ fn print_outlook(outlook: &BackfillOutlook, context: &Context) -> Result<ExitCod
     let days = numbers::plural(outlook.days.len() as u64, "day", "days");
     let objects = numbers::plural(objects, "object", "objects");
     context.output.message(&format!("{days}; {objects} to land, {}", numbers::bytes(bytes)));
-    Ok(ExitCode::Done)
-}
-
-fn print_list(backfills: &[Backfill], context: &Context) -> Result<ExitCode, Failure> {
-    if backfills.is_empty() {
-        context.output.message("there is no backfill");
-        return Ok(ExitCode::Done);
-    }
-    let mut table = TextTable::default()
-        .text("backfill")
-        .text("job")
-        .text("from")
-        .text("to")
-        .text("which")
-        .text("status")
-        .number("done")
-        .number("left")
-        .number("failed");
-    for backfill in backfills {
-        table.row([
-            numbers::short_id(&backfill.backfill_id).into(),
-            backfill.job.as_str().into(),
-            backfill.first_day.to_string().into(),
-            backfill.last_day.to_string().into(),
-            backfill.selection.as_str().into(),
-            backfill.status.as_str().into(),
-            numbers::count(backfill.done).into(),
-            numbers::count(backfill.pending + backfill.running).into(),
-            numbers::count(backfill.failed).into(),
-        ]);
-    }
-    context.output.table(&table)?;
     Ok(ExitCode::Done)
 }

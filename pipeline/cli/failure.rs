@@ -184,6 +184,7 @@ impl From<StateError> for Failure {
         match error {
             StateError::UnknownRecord { .. }
             | StateError::AmbiguousRecord { .. }
+            | StateError::BackfillOverlap(_)
             | StateError::NotAdmitted { .. }
             | StateError::NoDatabase { .. }
             | StateError::NotPermitted { .. } => Failure::Usage(report),

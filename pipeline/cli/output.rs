@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use serde_json::{Map, Value};
 
 use super::arguments::{ColorChoice, GlobalArguments};
 use super::failure::{Failure, Report};
@@ -85,14 +86,24 @@ impl Output {
 
     /// Tells a person something; silent with `--quiet`.
     pub fn message(&self, text: &str) {
+        self.event(text, Map::new());
+    }
+
+    /// The same, with facts that a line of JSON has as fields.
+    pub fn event(&self, text: &str, facts: Map<String, Value>) {
         if !self.is_quiet {
-            self.write_message("info", text, &[], None);
+            self.write_message("info", text, &[], None, facts);
         }
     }
 
     /// Tells a person about something that may be wrong; also with `--quiet`.
     pub fn warning(&self, text: &str, hint: Option<&str>) {
-        self.write_message("warning", text, &[], hint);
+        self.warning_event(text, hint, Map::new());
+    }
+
+    /// The same, with facts that a line of JSON has as fields.
+    pub fn warning_event(&self, text: &str, hint: Option<&str>, facts: Map<String, Value>) {
+        self.write_message("warning", text, &[], hint, facts);
     }
 
     /// Prints why a command failed: once, with its causes and what to do.
@@ -150,7 +161,7 @@ impl Output {
     }
 
     fn report(&self, report: &Report) {
-        self.write_message("error", &report.message, &report.causes, report.hint.as_deref());
+        self.write_message("error", &report.message, &report.causes, report.hint.as_deref(), Map::new());
     }
 
     fn problems(&self, problems: &crate::config::Problems) {
@@ -187,9 +198,9 @@ impl Output {
         self.write_stderr(&text);
     }
 
-    fn write_message(&self, level: &str, text: &str, causes: &[String], hint: Option<&str>) {
+    fn write_message(&self, level: &str, text: &str, causes: &[String], hint: Option<&str>, facts: Map<String, Value>) {
         if self.format == LogFormat::Json {
-            let mut line = serde_json::Map::new();
+            let mut line = Map::new();
             line.insert("timestamp".to_owned(), super::logging::timestamp().into());
             line.insert("level".to_owned(), level.into());
             line.insert("message".to_owned(), text.into());
@@ -204,7 +215,8 @@ impl Output {
             if let Some(hint) = hint {
                 line.insert("hint".to_owned(), hint.into());
             }
-            return self.write_stderr(&format!("{}\n", serde_json::Value::Object(line)));
+            line.extend(facts);
+            return self.write_stderr(&format!("{}\n", Value::Object(line)));
         }
         let colour = self.has_colour_on_stderr;
         let mut lines = match level {

@@ -8,7 +8,7 @@ use super::numbers;
 use super::output::Style;
 use super::text_table::Cell;
 use crate::config::{MaxRejected, Severity};
-use crate::state::{Backfill, RunStatus};
+use crate::state::RunStatus;
 use crate::watch::{Freshness, Intake, Outlook, Standing};
 
 /// `0`, or `1 error, 2 warn`.
@@ -112,25 +112,6 @@ pub fn running_line(standing: &Standing, zone: Tz, now: DateTime<Utc>) -> Option
         }
     }
     Some(line)
-}
-
-/// `0192f3a4-0000  nightly 2026-01-01 to 2026-01-07: 3 of 7 days done, 1 failed, 1 running`.
-pub fn backfill_line(backfill: &Backfill) -> String {
-    let mut line = format!(
-        "{}  {} {} to {}: {} of {} days done",
-        numbers::short_id(&backfill.backfill_id),
-        backfill.job,
-        backfill.first_day,
-        backfill.last_day,
-        backfill.done,
-        backfill.days()
-    );
-    for (count, word) in [(backfill.failed, "failed"), (backfill.running, "running")] {
-        if count > 0 {
-            line.push_str(&format!(", {count} {word}"));
-        }
-    }
-    line
 }
 
 /// `45 min`, `8 h 10 min`, `3 d 02 h`.

@@ -6,18 +6,18 @@ use std::path::Path;
 use serde_json::json;
 
 use super::arguments::{StatusArguments, StatusFormat};
+use super::backfill::{unfinished_json, unfinished_line};
 use super::context::Context;
 use super::output::Style;
 use super::runs::{print_bad_checks, runs_table, status_cell};
 use super::standing::{
-    backfill_line, failing_cell, fresh_cell, intake_text, next_cell, published_cell, rejected_cell, running_line,
-    standing_json,
+    failing_cell, fresh_cell, intake_text, next_cell, published_cell, rejected_cell, running_line, standing_json,
 };
 use super::text_table::{Cell, TextTable};
 use super::{ExitCode, Failure, Report, numbers};
 use crate::config::{Environment, Job};
 use crate::schedule::outlook;
-use crate::state::{Backfill, DayStatus, RunFilter, State};
+use crate::state::{Backfill, BackfillDay, RunFilter, State};
 use crate::watch::{Outlook, Standing, standings};
 
 /// Prints one line per job, or one job in detail.
@@ -30,7 +30,7 @@ pub async fn execute(arguments: &StatusArguments, context: &Context) -> Result<E
     let state = context.look_at_state(&environment).await?;
     let now = context.now();
     let (facts, backfills) = match &state {
-        Some(state) => (state.job_facts(now).await?, state.list_backfills(now).await?),
+        Some(state) => (state.job_facts(now).await?, state.unfinished_backfills(now).await?),
         None => Default::default(),
     };
     let mut all = standings(&jobs, environment.timezone, &facts, now);
@@ -41,12 +41,10 @@ pub async fn execute(arguments: &StatusArguments, context: &Context) -> Result<E
         }
     }
     all.sort_by(|one, other| one.job.cmp(&other.job));
-    let at_work = backfills.into_iter().filter(|backfill| {
-        matches!(backfill.status, DayStatus::Running | DayStatus::Pending)
-            && arguments.job.as_ref().is_none_or(|job| *job == backfill.job)
-    });
+    let unfinished =
+        backfills.into_iter().filter(|(backfill, _)| arguments.job.as_ref().is_none_or(|job| *job == backfill.job));
     let outlook = outlook(state.as_ref(), &jobs, environment.timezone, now).await?;
-    let view = View { context, environment, state, jobs, outlook, backfills: at_work.collect() };
+    let view = View { context, environment, state, jobs, outlook, backfills: unfinished.collect() };
     if let Some(job) = &arguments.job {
         let names: Vec<&str> = all.iter().map(|standing| standing.job.as_str()).collect();
         if !names.contains(&job.as_str()) {
@@ -85,8 +83,8 @@ struct View<'a> {
     state: Option<State>,
     jobs: BTreeMap<String, Job>,
     outlook: Outlook,
-    /// Those at work.
-    backfills: Vec<Backfill>,
+    /// Those with days that wait or are at work, with their days.
+    backfills: Vec<(Backfill, Vec<BackfillDay>)>,
 }
 
 impl View<'_> {
@@ -145,7 +143,8 @@ impl View<'_> {
         let output = &self.context.output;
         let (zone, now) = (self.environment.timezone, self.context.now());
         let running: Vec<String> = all.iter().filter_map(|standing| running_line(standing, zone, now)).collect();
-        let backfills: Vec<String> = self.backfills.iter().map(backfill_line).collect();
+        let line = |(backfill, days): &(Backfill, Vec<BackfillDay>)| unfinished_line(backfill, days, zone, now);
+        let backfills: Vec<String> = self.backfills.iter().map(line).collect();
         for (heading, lines) in [("running now", running), ("backfills", backfills)] {
             if !lines.is_empty() {
                 output.text(&format!("\n{}\n  {}\n", output.paint(heading, Style::Faint), lines.join("\n  ")))?;
@@ -208,23 +207,11 @@ impl View<'_> {
     fn json(&self, all: &[Standing]) -> Result<(), Failure> {
         let description = |job: &str| self.jobs.get(job).map(|job| job.description.trim()).unwrap_or_default();
         let jobs = all.iter().map(|standing| standing_json(standing, description(&standing.job), &self.outlook));
-        let backfills = self.backfills.iter().map(|backfill| {
-            json!({
-                "backfill_id": backfill.backfill_id,
-                "job": backfill.job,
-                "status": backfill.status.as_str(),
-                "first_day": backfill.first_day.to_string(),
-                "last_day": backfill.last_day.to_string(),
-                "pending": backfill.pending,
-                "running": backfill.running,
-                "done": backfill.done,
-                "failed": backfill.failed,
-                "cancelled": backfill.cancelled,
-            })
-        });
+        let now = self.context.now();
+        let backfills = self.backfills.iter().map(|(backfill, days)| unfinished_json(backfill, days, now));
         let object = json!({
             "environment": self.environment.name,
-            "now": self.context.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            "now": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             "jobs": jobs.collect::<Vec<_>>(),
             "backfills": backfills.collect::<Vec<_>>(),
         });

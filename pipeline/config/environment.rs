@@ -37,6 +37,8 @@ pub struct Environment {
     pub parallelism: usize,
     /// How long a job stays taken by a process that does not answer; a living one renews it.
     pub lease: Duration,
+    /// How many days of backfills may be built at once.
+    pub backfill_parallel: u64,
     /// How long a call to a store that fails is made again.
     pub store_patience: Duration,
     /// SQL roots, absolute, in order: the first that has a model wins.
@@ -132,6 +134,7 @@ impl fmt::Debug for Environment {
             .field("memory_limit", &self.memory_limit)
             .field("parallelism", &self.parallelism)
             .field("lease", &self.lease)
+            .field("backfill_parallel", &self.backfill_parallel)
             .field("store_patience", &self.store_patience)
             .field("sql", &self.sql)
             .field("parameters", &self.parameters)

@@ -31,7 +31,7 @@ pub fn load_project(
     let mut jobs = load_jobs(&root, &checked, read_env, &mut problems);
     let all_job_names = problems.len() == before;
     let all_jobs = all_job_names && jobs.iter().all(|checked| checked.findings.problems.is_empty());
-    let known = Known { all_jobs, all_job_names, all_sql_roots: !checked.misses_sql };
+    let known = Known { all_job_names, all_jobs, all_sql_roots: !checked.misses_sql };
     let mut sql = Sql::default();
     for (written, folder) in &checked.sql_roots {
         sql.load_root(written, folder, &mut problems);

@@ -80,11 +80,15 @@ async fn renew(state: State, lease: Lease, clock: Clock, lost: watch::Sender<boo
 
 /// Who holds a lease, for a person who waits: this process and its machine.
 pub fn owner() -> String {
-    let host = std::env::var("HOSTNAME")
+    format!("process {} on {}", std::process::id(), host_name())
+}
+
+/// The machine's name.
+pub fn host_name() -> String {
+    std::env::var("HOSTNAME")
         .ok()
         .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "this machine".to_owned());
-    format!("process {} on {host}", std::process::id())
+        .unwrap_or_else(|| "this machine".to_owned())
 }

@@ -33,8 +33,8 @@ mod view;
 mod watched;
 
 pub use backfill::{
-    BackfillListener, BackfillOutlook, BackfillWork, DayChoice, DayOutlook, DayReport, backfill_outlook, choose_days,
-    create_backfill, run_backfill,
+    BackfillListener, BackfillOutlook, BackfillProgress, BackfillWork, DayChoice, DayOutlook, DayReport, EndedDay, Pace,
+    backfill_outlook, backfill_progress, choose_days, create_backfill, run_backfill,
 };
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;
@@ -42,7 +42,7 @@ pub use error::RunError;
 pub(crate) use error::chain as error_in_one_line;
 pub use execute::{RunReport, TableReport, run_job};
 pub use explain::finding_text;
-pub use lease::owner as this_process;
+pub use lease::{host_name, owner as this_process};
 pub use prepare::{Prepared, prepare, select_cases};
 pub use release::rollback_job;
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};

@@ -8,10 +8,10 @@
 
 use std::time::Duration;
 
-use crate::state::State;
+use crate::state::{Lease, State};
 
 use super::lease::HeldLease;
-use super::{Clock, RunError, Surroundings};
+use super::{BackfillListener, BackfillWork, Clock, RunError, Surroundings};
 
 /// How often a waiting process looks whether it is its turn.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -74,25 +74,55 @@ pub(super) async fn take_backfill(state: &State, job: &str, clock: &Clock) -> Re
     }
 }
 
+/// Takes a backfill's share of the days that all backfills together may build at once; waits where others have them all.
+///
+/// `None` once no day of the backfill is left to begin, or it is paused.
+pub(super) async fn take_share(
+    state: &State,
+    work: &BackfillWork,
+    at_most: u64,
+    lease: &Lease,
+    surroundings: &Surroundings,
+    listener: &dyn BackfillListener,
+) -> Result<Option<usize>, RunError> {
+    let (id, clock, wanted) = (&work.backfill.backfill_id, &surroundings.clock, work.at_once.max(1) as u64);
+    let mut is_told = false;
+    while state.backfill_goes_on(id, work.only(), clock()).await? {
+        let share = state.begin_backfill(id, wanted, at_most, lease, clock()).await?;
+        if share.granted < wanted && !std::mem::replace(&mut is_told, true) {
+            listener.is_limited(share, at_most);
+        }
+        if share.granted > 0 {
+            return Ok(Some(usize::try_from(share.granted).unwrap_or(work.at_once)));
+        }
+        pause(surroundings).await?;
+    }
+    Ok(None)
+}
+
 /// Takes the right to run a job for a backfill's days, however long another run has it or waits for it.
 ///
-/// `wait_for` is told once who that is.
+/// `None` once no day of the backfill is left to begin, or it is paused. The listener is told once who has the job.
 pub(super) async fn take_for_backfill(
     state: &State,
-    job: &str,
+    work: &BackfillWork,
     surroundings: &Surroundings,
-    mut wait_for: impl FnMut(&str),
-) -> Result<HeldLease, RunError> {
+    listener: &dyn BackfillListener,
+) -> Result<Option<HeldLease>, RunError> {
+    let (job, clock) = (&work.backfill.job, &surroundings.clock);
     let mut is_told = false;
     loop {
-        if !is_awaited(state, job, &surroundings.clock).await? {
-            match HeldLease::take(state, job, &surroundings.clock).await {
+        if !state.backfill_goes_on(&work.backfill.backfill_id, work.only(), clock()).await? {
+            return Ok(None);
+        }
+        if !is_awaited(state, job, clock).await? {
+            match HeldLease::take(state, job, clock).await {
                 Err(RunError::Busy { owner, .. }) => {
                     if !std::mem::replace(&mut is_told, true) {
-                        wait_for(&owner);
+                        listener.waits(&owner);
                     }
                 }
-                outcome => return outcome,
+                outcome => return outcome.map(Some),
             }
         }
         pause(surroundings).await?;
@@ -116,7 +146,8 @@ pub(super) async fn is_awaited(state: &State, job: &str, clock: &Clock) -> Resul
     }
 }
 
-async fn pause(surroundings: &Surroundings) -> Result<(), RunError> {
+/// Waits a moment.
+pub(super) async fn pause(surroundings: &Surroundings) -> Result<(), RunError> {
     let mut interrupt = surroundings.interrupt.clone();
     tokio::select! {
         () = tokio::time::sleep(LOOK_AGAIN) => Ok(()),

@@ -1,15 +1,18 @@
 //! Backfills: a durable list of days, each of which becomes one run.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
+use super::backfill_control::{pause_of, status_of};
 use super::error::RecordKind;
 use super::rows::Record;
 use super::runs::find_by_prefix;
 use super::text::{micros, signed, storable, text_enum};
-use super::{Lease, State, StateError};
+use super::{BackfillPause, BackfillStatus, DayOrder, Lease, State, StateError};
 
 text_enum! {
-    /// Where a day of a backfill stands; a whole backfill too.
+    /// Where a day of a backfill stands.
     DayStatus {
         Pending = "pending",
         Running = "running",
@@ -28,14 +31,6 @@ pub enum DayOutcome {
     Interrupted,
 }
 
-/// Which of the waiting days is claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextDay {
-    Earliest,
-    /// The latest, if it is not before this day (`None`: whichever it is).
-    LatestFrom(Option<NaiveDate>),
-}
-
 /// A new backfill.
 #[derive(Debug, Clone)]
 pub struct BackfillStart {
@@ -46,6 +41,7 @@ pub struct BackfillStart {
     pub days: Vec<NaiveDate>,
     /// How the days were chosen: `missing`, `failed`, `all`.
     pub selection: String,
+    pub order: DayOrder,
     pub created_at: DateTime<Utc>,
 }
 
@@ -58,10 +54,11 @@ pub struct Backfill {
     pub first_day: NaiveDate,
     pub last_day: NaiveDate,
     pub selection: String,
+    pub order: DayOrder,
     pub created_at: DateTime<Utc>,
-    /// `running` while a living process works on it; `pending` when days wait and nobody does; `failed` when all
-    /// is over and a day failed.
-    pub status: DayStatus,
+    pub status: BackfillStatus,
+    /// While it is paused or pausing.
+    pub pause: Option<BackfillPause>,
     pub pending: u64,
     pub running: u64,
     pub done: u64,
@@ -115,6 +112,10 @@ macro_rules! days_as_seen {
 
 impl State {
     /// Writes a backfill and all its days down, before the first of them runs.
+    ///
+    /// # Errors
+    /// [`StateError::BackfillOverlap`] where some of the days wait or are at work in another backfill of the job. Of two
+    /// that ask at once, one gets it.
     pub async fn create_backfill(&self, start: &BackfillStart) -> Result<(), StateError> {
         self.persist(|| self.try_to_create_backfill(start)).await
     }
@@ -126,9 +127,10 @@ impl State {
             return Err(StateError::EmptyBackfill);
         };
         let mut transaction = self.write(DOING).await?;
+        self.refuse_overlap_on(&mut transaction, &start.job, Some(&start.backfill_id), &start.days).await?;
         sqlx::query(
-            "insert into backfills (backfill_id, job, environment, first_day, last_day, selection, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into backfills (backfill_id, job, environment, first_day, last_day, selection, day_order, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&start.backfill_id)
         .bind(&start.job)
@@ -136,6 +138,7 @@ impl State {
         .bind(first.to_string())
         .bind(last.to_string())
         .bind(&start.selection)
+        .bind(start.order.as_str())
         .bind(micros(start.created_at))
         .execute(&mut *transaction)
         .await
@@ -157,68 +160,6 @@ impl State {
             .map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)
-    }
-
-    /// Claims a day that waits, or `None` when there is no such day. Days whose process died wait too.
-    ///
-    /// `lease` is the one under which the caller works on the backfill: the claim lasts as long as it is current.
-    pub async fn claim_backfill_day(
-        &self,
-        backfill_id: &str,
-        next: NextDay,
-        lease: &Lease,
-        now: DateTime<Utc>,
-    ) -> Result<Option<BackfillDay>, StateError> {
-        self.persist(|| self.try_to_claim_backfill_day(backfill_id, next, lease, now)).await
-    }
-
-    async fn try_to_claim_backfill_day(
-        &self,
-        backfill_id: &str,
-        next: NextDay,
-        lease: &Lease,
-        now: DateTime<Utc>,
-    ) -> Result<Option<BackfillDay>, StateError> {
-        const DOING: &str = "claiming a day of a backfill";
-        let failed = |error| self.failed(DOING, error);
-        let mut transaction = self.write(DOING).await?;
-        self.require_lease_on(&mut transaction, lease, now).await?;
-        let (is_latest, from) = match next {
-            NextDay::Earliest => (false, None),
-            NextDay::LatestFrom(from) => (true, from),
-        };
-        let day: Option<String> = sqlx::query_scalar(days_as_seen!(
-            "select as_of from seen
-             where backfill_id = $2 and seen_status = 'pending' and ($4 is null or as_of >= $4)
-             order by case when $3 = 1 then as_of end desc, as_of
-             limit 1"
-        ))
-        .bind(micros(now))
-        .bind(backfill_id)
-        .bind(i64::from(is_latest))
-        .bind(from.map(|day| day.to_string()))
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        let Some(day) = day else { return Ok(None) };
-        let row = sqlx::query(
-            "update backfill_days
-             set status = 'running', attempts = attempts + 1, started_at = $1, finished_at = null, message = null,
-                 lease_name = $2, lease_token = $3
-             where backfill_id = $4 and as_of = $5
-             returning *, status as seen_status",
-        )
-        .bind(micros(now))
-        .bind(&lease.name)
-        .bind(signed(lease.token))
-        .bind(backfill_id)
-        .bind(&day)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        let claimed = day_of(&self.record(&row))?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(Some(claimed))
     }
 
     /// Notes how a claimed day ended. The day must still be claimed under this lease.
@@ -317,45 +258,6 @@ impl State {
         Ok(cancelled)
     }
 
-    /// Makes failed, cancelled and abandoned days wait again; returns how many days wait now.
-    pub async fn resume_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
-        self.persist(|| self.try_to_resume_backfill(backfill_id, now)).await
-    }
-
-    async fn try_to_resume_backfill(&self, backfill_id: &str, now: DateTime<Utc>) -> Result<u64, StateError> {
-        const DOING: &str = "resuming a backfill";
-        let failed = |error| self.failed(DOING, error);
-        let mut transaction = self.write(DOING).await?;
-        sqlx::query(
-            "update backfill_days set status = 'pending'
-             where backfill_id = $2 and (
-                 status in ('failed', 'cancelled') or status = 'running' and not exists (
-                     select 1 from leases as l
-                     where l.name = backfill_days.lease_name and l.token = backfill_days.lease_token
-                         and l.released_at is null and l.expires_at > $1
-                 )
-             )",
-        )
-        .bind(micros(now))
-        .bind(backfill_id)
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        sqlx::query("update backfills set cancelled_at = null where backfill_id = $1")
-            .bind(backfill_id)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        let waiting: i64 =
-            sqlx::query_scalar("select count(*) from backfill_days where backfill_id = $1 and status = 'pending'")
-                .bind(backfill_id)
-                .fetch_one(&mut *transaction)
-                .await
-                .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(waiting.unsigned_abs())
-    }
-
     /// Lists backfills, the newest first.
     pub async fn list_backfills(&self, now: DateTime<Utc>) -> Result<Vec<Backfill>, StateError> {
         const LIST: &str = days_as_seen!(
@@ -372,7 +274,8 @@ impl State {
              order by b.created_at desc, b.backfill_id desc"
         );
         let rows = self.rows("listing backfills", || sqlx::query(LIST).bind(micros(now))).await?;
-        rows.iter().map(|row| backfill_of(&self.record(row))).collect()
+        let worked_on = self.backfills_worked_on(now).await?;
+        rows.iter().map(|row| backfill_of(&self.record(row), &worked_on)).collect()
     }
 
     /// Finds the one backfill whose id begins with `prefix`, with its days in order.
@@ -405,7 +308,7 @@ impl State {
     }
 }
 
-fn day_of(record: &Record<'_>) -> Result<BackfillDay, StateError> {
+pub(super) fn day_of(record: &Record<'_>) -> Result<BackfillDay, StateError> {
     Ok(BackfillDay {
         backfill_id: record.text("backfill_id")?,
         as_of: record.day("as_of")?,
@@ -418,7 +321,7 @@ fn day_of(record: &Record<'_>) -> Result<BackfillDay, StateError> {
     })
 }
 
-fn backfill_of(record: &Record<'_>) -> Result<Backfill, StateError> {
+fn backfill_of(record: &Record<'_>, worked_on: &BTreeSet<String>) -> Result<Backfill, StateError> {
     let mut backfill = Backfill {
         backfill_id: record.text("backfill_id")?,
         job: record.text("job")?,
@@ -426,20 +329,19 @@ fn backfill_of(record: &Record<'_>) -> Result<Backfill, StateError> {
         first_day: record.day("first_day")?,
         last_day: record.day("last_day")?,
         selection: record.text("selection")?,
+        order: record.named("day_order", DayOrder::from_text)?,
         created_at: record.instant("created_at")?,
-        status: DayStatus::Pending,
+        status: BackfillStatus::Pending,
+        pause: pause_of(record)?,
         pending: record.count("pending")?,
         running: record.count("running")?,
         done: record.count("done")?,
         failed: record.count("failed")?,
         cancelled: record.count("cancelled")?,
     };
-    backfill.status = match &backfill {
-        Backfill { running: 1.., .. } => DayStatus::Running,
-        Backfill { pending: 1.., .. } => DayStatus::Pending,
-        Backfill { cancelled: 1.., .. } => DayStatus::Cancelled,
-        Backfill { failed: 1.., .. } => DayStatus::Failed,
-        _ => DayStatus::Done,
-    };
+    backfill.status = status_of(&backfill, worked_on.contains(&backfill.backfill_id));
+    if !matches!(backfill.status, BackfillStatus::Pausing | BackfillStatus::Paused) {
+        backfill.pause = None;
+    }
     Ok(backfill)
 }

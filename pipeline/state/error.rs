@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Place;
-use super::text::list;
+use super::backfill_days::spans;
+use super::text::{list, short_id};
+use super::{BackfillOverlap, Place};
 
 /// A state that cannot be used, or a record that is not what the caller takes it for.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,11 @@ pub enum StateError {
     RunNotRunning { run_id: String, status: String },
     #[error("day {as_of} of backfill {backfill_id} is not held by this process")]
     DayNotHeld { backfill_id: String, as_of: chrono::NaiveDate },
+    #[error(
+        "backfill {} of job `{}` is not done with {} of these days: {}",
+        short_id(&.0.backfill_id), .0.job, .0.days.len(), spans(&.0.days)
+    )]
+    BackfillOverlap(BackfillOverlap),
     #[error("a backfill needs at least one day")]
     EmptyBackfill,
 }
@@ -143,6 +149,13 @@ impl StateError {
                 Some("the run was taken for dead; see `lifecycle runs` and start it again".to_owned())
             }
             StateError::DayNotHeld { .. } => Some("another process works on this backfill".to_owned()),
+            StateError::BackfillOverlap(overlap) => {
+                let id = short_id(&overlap.backfill_id);
+                Some(format!(
+                    "`lifecycle backfill resume {id}` goes on with it, `lifecycle backfill cancel {id}` takes its waiting \
+                     days off the list; or choose other days"
+                ))
+            }
             StateError::Query { .. }
             | StateError::Arrow(_)
             | StateError::RecordExists { .. }

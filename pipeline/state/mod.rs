@@ -12,9 +12,12 @@
 //! no longer current; it is shown as `interrupted`, and the next start of the job writes that down.
 //!
 //! A backfill's day: `pending` -> `running` -> `done` | `failed`; `pending` -> `cancelled`. A day that was running when
-//! its process died is claimed again; resuming makes failed and cancelled days pending again.
+//! its process died is claimed again; resuming makes failed and cancelled days pending again. While a backfill is
+//! paused, no day of it is claimed; no day waits in two backfills of one job.
 
 mod attempts;
+mod backfill_control;
+mod backfill_days;
 mod backfills;
 mod claims;
 mod engine;
@@ -36,7 +39,9 @@ mod transient;
 mod watching;
 
 pub use attempts::AttemptRecord;
-pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus, NextDay};
+pub use backfill_control::{BackfillPause, BackfillShare, BackfillStatus, DayOrder, DaysLeft, PauseOutcome};
+pub use backfill_days::{BackfillOverlap, ClaimRule, DayClaim, NextDay};
+pub use backfills::{Backfill, BackfillDay, BackfillStart, DayOutcome, DayStatus};
 pub use engine::Server;
 pub use error::{RecordKind, StateError};
 pub use leases::{Lease, LeaseOutcome};

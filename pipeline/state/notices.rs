@@ -153,15 +153,14 @@ impl State {
         status: SendStatus,
         next_at: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        sqlx::query("update notice_sends set status = $1, next_at = $2 where notice_id = $3 and target = $4")
-            .bind(status.as_str())
-            .bind(micros(next_at))
-            .bind(&send.notice.notice_id)
-            .bind(signed(send.target as u64))
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(|error| self.failed("recording a sent notice", error))
+        let query = || {
+            sqlx::query("update notice_sends set status = $1, next_at = $2 where notice_id = $3 and target = $4")
+                .bind(status.as_str())
+                .bind(micros(next_at))
+                .bind(&send.notice.notice_id)
+                .bind(signed(send.target as u64))
+        };
+        self.change("recording a sent notice", query).await.map(drop)
     }
 
     /// When something waits to be sent next.

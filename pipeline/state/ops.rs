@@ -236,6 +236,7 @@ fn backfills_batch(backfills: &[Backfill]) -> Result<RecordBatch, StateError> {
         .day("first_day", |backfill| backfill.first_day)
         .day("last_day", |backfill| backfill.last_day)
         .text("selection", |backfill| &backfill.selection)
+        .text("day_order", |backfill| backfill.order.as_str())
         .instant("created_at", |backfill| backfill.created_at)
         .text("status", |backfill| backfill.status.as_str())
         .count("days_pending", |backfill| backfill.pending)
@@ -243,6 +244,8 @@ fn backfills_batch(backfills: &[Backfill]) -> Result<RecordBatch, StateError> {
         .count("days_done", |backfill| backfill.done)
         .count("days_failed", |backfill| backfill.failed)
         .count("days_cancelled", |backfill| backfill.cancelled)
+        .optional_instant("paused_at", |backfill| backfill.pause.as_ref().map(|pause| pause.at))
+        .optional_text("paused_by", |backfill| backfill.pause.as_ref().map(|pause| pause.by.as_str()))
         .finish()
 }
 

@@ -75,3 +75,9 @@ pub(super) fn list(names: &[String]) -> String {
         _ => shown,
     }
 }
+
+/// The first characters of an id: enough to find it again.
+pub(super) fn short_id(id: &str) -> &str {
+    const SHOWN: usize = 13;
+    id.get(..SHOWN).unwrap_or(id)
+}

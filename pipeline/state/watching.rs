@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::records::RunSummary;
 use super::runs::severity_from_text;
-use super::text::{micros, signed};
+use super::text::{micros, signed, storable};
 use super::{CheckStatus, RunStatus, State, StateError};
 use crate::config::Severity;
 
@@ -96,12 +96,8 @@ impl State {
 
     /// Takes the note of a run's progress away.
     pub async fn clear_progress(&self, run_id: &str) -> Result<(), StateError> {
-        sqlx::query("delete from run_progress where run_id = $1")
-            .bind(run_id)
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(|error| self.failed("clearing a run's progress", error))
+        let query = || sqlx::query("delete from run_progress where run_id = $1").bind(run_id);
+        self.change("clearing a run's progress", query).await.map(drop)
     }
 
     /// How far runs are that noted it, by run.
@@ -127,17 +123,16 @@ impl State {
 
     /// Records why a run failed, over what was recorded before.
     pub async fn record_trouble(&self, run_id: &str, trouble: &RunTrouble) -> Result<(), StateError> {
-        sqlx::query(
-            "insert into run_troubles (run_id, causes, hint) values ($1, $2, $3)
+        let query = || {
+            sqlx::query(
+                "insert into run_troubles (run_id, causes, hint) values ($1, $2, $3)
              on conflict (run_id) do update set causes = excluded.causes, hint = excluded.hint",
-        )
-        .bind(run_id)
-        .bind(serde_json::json!(trouble.causes).to_string())
-        .bind(&trouble.hint)
-        .execute(&self.pool)
-        .await
-        .map(drop)
-        .map_err(|error| self.failed("recording why a run failed", error))
+            )
+            .bind(run_id)
+            .bind(serde_json::json!(trouble.causes).to_string())
+            .bind(trouble.hint.as_deref().map(storable))
+        };
+        self.change("recording why a run failed", query).await.map(drop)
     }
 
     /// Why a run failed; nothing for a run that did not, or whose process died.

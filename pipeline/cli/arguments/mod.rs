@@ -5,7 +5,8 @@ mod rejected;
 mod schedule;
 
 pub use backfill::{
-    BackfillArguments, BackfillCommand, BackfillIdArguments, BackfillOnly, BackfillRange, BackfillResumeArguments,
+    BackfillArguments, BackfillCommand, BackfillListArguments, BackfillOnly, BackfillOrder, BackfillRange,
+    BackfillResumeArguments, BackfillShowArguments, ResumeOnly, ShowFormat,
 };
 pub use rejected::{RejectedArguments, RejectedCommand, ReplayArguments};
 pub use schedule::{

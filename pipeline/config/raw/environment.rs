@@ -40,6 +40,9 @@ pub(crate) struct RawEnvironment {
     pub parallelism: Option<Placed<u32>>,
     /// How long a job stays taken when the process or machine that runs it no longer answers, such as `60s` (the default). A living process renews it; one that is known to be dead frees it at once.
     pub lease: Option<Text>,
+    /// Limits of backfills.
+    #[serde(default)]
+    pub backfill: RawBackfillLimits,
     /// How long a call to a store that fails or does not answer is made again before the run gives up, such as `2m` (the default).
     pub store_patience: Option<Text>,
     /// Folders of models, in order: the first that has a model wins. The default is `[sql]`.
@@ -87,6 +90,14 @@ pub(crate) struct RawOpenLineage {
     pub folder: Option<Text>,
     /// The namespace of the jobs; the default is `lifecycle`.
     pub namespace: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBackfillLimits {
+    /// How many days may be built at once, by all backfills together; the default is 64.
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel: Option<Placed<u32>>,
 }
 
 /// Parameters by name.

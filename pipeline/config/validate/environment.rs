@@ -77,6 +77,11 @@ pub(crate) fn validate_environment(
             memory_limit: memory_limit.unwrap_or(DEFAULT_MEMORY_LIMIT),
             parallelism: raw.parallelism.as_ref().map_or_else(cores, |count| count.value as usize),
             lease: lease.unwrap_or(DEFAULT_LEASE),
+            backfill_parallel: raw
+                .backfill
+                .parallel
+                .as_ref()
+                .map_or(DEFAULT_BACKFILL_PARALLEL, |count| count.value.into()),
             store_patience: store_patience.unwrap_or(DEFAULT_STORE_PATIENCE),
             sql: sql_roots.iter().map(|(_, folder)| folder.clone()).collect(),
             parameters: parameters.clone(),
@@ -93,6 +98,7 @@ pub(crate) fn validate_environment(
 const DEFAULT_MEMORY_LIMIT: u64 = 2 << 30;
 const LEAST_MEMORY_LIMIT: u64 = 64 << 20;
 const DEFAULT_LEASE: Duration = Duration::from_secs(60);
+const DEFAULT_BACKFILL_PARALLEL: u64 = 64;
 const LEAST_LEASE: Duration = Duration::from_secs(1);
 const DEFAULT_STORE_PATIENCE: Duration = Duration::from_secs(120);
 const LEAST_STORE_PATIENCE: Duration = Duration::from_millis(100);

@@ -14,9 +14,9 @@ type Tables = BTreeMap<TableName, Option<Vec<String>>>;
 /// Whether everything could be read that a name may refer to. A name is not wrong because of another file's mistake.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
-    pub all_jobs: bool,
-    /// Which jobs there are is known, whatever mistakes they have.
+    /// Every job has a name, whatever mistakes its file has.
     pub all_job_names: bool,
+    pub all_jobs: bool,
     pub all_sql_roots: bool,
 }
 

@@ -7,8 +7,8 @@
 //!
 //! A release waits for more days, but not for long: what a kill loses is at most what was built since.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::progress::StageProgress;
-use crate::state::{BackfillDay, DayOutcome, NextDay, State};
+use crate::state::{BackfillDay, ClaimRule, DayClaim, DayOrder, DayOutcome, DayStatus, NextDay, State};
 use crate::storage::Release;
 
 use super::super::execute::{RunAtWork, note_versions};
@@ -26,7 +26,8 @@ use super::super::release::{Publication, pin, publish};
 use super::super::retry::Attempt;
 use super::super::{RunError, RunRequest, Surroundings, turns};
 use super::old_days::{DayWork, OldDays};
-use super::{BackfillListener, BackfillWork, DayReport};
+use super::pace::{BackfillProgress, backfill_progress};
+use super::{BackfillListener, BackfillWork, DayReport, EndedDay};
 
 /// How long a day that is ready waits for others, and how many wait at most.
 const LINGER: Duration = Duration::from_secs(5);
@@ -41,7 +42,9 @@ pub(super) struct Site {
     pub backfill: Arc<HeldLease>,
     /// The right to run the job.
     pub job: HeldLease,
-    pub days: Arc<dyn StageProgress>,
+    pub bar: Arc<dyn StageProgress>,
+    /// The backfill's days as they stand, for its progress.
+    pub days: Mutex<Vec<BackfillDay>>,
 }
 
 /// A day that was claimed, with its run.
@@ -54,12 +57,23 @@ pub(super) struct DayAtWork {
 }
 
 impl Site {
-    /// Claims a day and records the beginning of its run.
+    /// The next of the days before the current release's.
+    pub fn next(&self) -> NextDay {
+        match self.work.backfill.order {
+            DayOrder::OldestFirst => NextDay::Earliest,
+            DayOrder::NewestFirst => NextDay::LatestFrom(None),
+        }
+    }
+
+    /// Claims a day and records the beginning of its run. `None` where none is left to begin.
     pub async fn claim(&self, project: &crate::config::Project, next: NextDay) -> Result<Option<DayAtWork>, RunError> {
         let (id, now) = (&self.work.backfill.backfill_id, (self.surroundings.clock)());
-        let Some(claimed) = self.state.claim_backfill_day(id, next, &self.backfill.lease, now).await? else {
-            return Ok(None);
+        let rule = ClaimRule { next, only: self.work.only() };
+        let claimed = match self.state.claim_backfill_day(id, &rule, &self.backfill.lease, now).await? {
+            DayClaim::Day(day) => day,
+            DayClaim::NoneLeft | DayClaim::Paused => return Ok(None),
         };
+        self.note(&claimed);
         let request = self.work.request(claimed.as_of);
         let (lease, attempt) = (&self.job.lease, &mut Attempt::default());
         match RunAtWork::start(project, &self.state, &self.surroundings, &request, lease, attempt).await {
@@ -69,6 +83,19 @@ impl Site {
                 Err(error)
             }
         }
+    }
+
+    /// Notes how a day stands now.
+    fn note(&self, day: &BackfillDay) {
+        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = days.iter_mut().find(|known| known.as_of == day.as_of) {
+            *known = day.clone();
+        }
+    }
+
+    fn progress(&self) -> BackfillProgress {
+        let days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        backfill_progress(&days, (self.surroundings.clock)())
     }
 
     /// Records how a day ended, and tells it.
@@ -88,14 +115,16 @@ impl Site {
         let run_id = Some(day.run.run_id.as_str());
         let ended = self.end_claim(&day.claimed, run_id, ended, message.as_deref()).await;
         let report = outcome.map(|release| DayReport {
-            run_id: day.run.run_id.clone(),
             release: release.map(|release| release.number),
             is_current: release.is_some_and(|release| release.as_of == day.claimed.as_of),
             histories: day.run.done.tables.iter().filter(|table| table.step.writes_history).count(),
             seconds: day.seconds,
         });
-        listener.day_ended(day.claimed.as_of, report.as_ref().map_err(|error| *error));
-        self.days.advance(1);
+        let progress = self.progress();
+        let ended_day = EndedDay { as_of: day.claimed.as_of, run_id: &day.run.run_id };
+        listener.day_ended(&ended_day, report.as_ref().map_err(|error| *error), &progress);
+        self.bar.advance(1);
+        self.bar.message(&progress.left_in_words().unwrap_or_default());
         match outcome {
             // Somebody else has the job and its days: they are no longer ours to write about.
             Err(error) if error.is_overtaken() => Ok(()),
@@ -111,6 +140,12 @@ impl Site {
         message: Option<&str>,
     ) -> Result<(), RunError> {
         let (lease, now) = (&self.backfill.lease, (self.surroundings.clock)());
+        let status = match outcome {
+            DayOutcome::Done => DayStatus::Done,
+            DayOutcome::Failed => DayStatus::Failed,
+            DayOutcome::Interrupted => DayStatus::Pending,
+        };
+        self.note(&BackfillDay { status, finished_at: Some(now), ..claimed.clone() });
         Ok(self.state.finish_backfill_day(claimed, lease, outcome, run_id, message, now).await?)
     }
 
@@ -197,7 +232,7 @@ impl Crew {
         if is_over || self.site.is_awaited().await? {
             return Ok(None);
         }
-        self.site.claim(self.days.project(), NextDay::Earliest).await
+        self.site.claim(self.days.project(), self.site.next()).await
     }
 }
 

@@ -7,24 +7,29 @@
 //! ```
 //!
 //! Days that are not before the current release's come first, the latest at once: it makes the current tables, as a run
-//! of that day does, and all others write histories only. A backfill has the job's lease while days are at work, and steps
-//! aside between two of them when a run waits for it.
+//! of that day does, and all others write histories only, the oldest or the newest of them first. A backfill has the
+//! job's lease while days are at work, and steps aside between two of them when a run waits for it. Paused, it begins no
+//! further day and ends.
 
 mod crew;
 mod old_days;
 mod outlook;
+mod pace;
 
 pub use outlook::{BackfillOutlook, DayOutlook, backfill_outlook};
+pub use pace::{BackfillProgress, Pace, backfill_progress};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDate;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::config::Project;
-use crate::state::{Backfill, BackfillStart, NextDay, RunOutcome, RunStatus, State, Trigger};
+use crate::state::{
+    Backfill, BackfillShare, BackfillStart, DayOrder, DaysLeft, NextDay, RunOutcome, RunStatus, State, Trigger,
+};
 
 use super::carried::Carried;
 use super::execute::{RunAtWork, build_and_publish, land_and_look, stand_still};
@@ -74,20 +79,30 @@ pub trait BackfillListener: Send + Sync {
     fn waits(&self, owner: &str);
     /// Objects were landed, for all days.
     fn landed(&self, objects: u64, rows: u64, rejected: u64);
-    fn day_ended(&self, day: NaiveDate, outcome: Result<&DayReport, &RunError>);
+    /// Other backfills leave fewer days at once than this one wants; it waits where that is none.
+    fn is_limited(&self, share: BackfillShare, at_most: u64);
+    /// A day ended; `progress` counts it already.
+    fn day_ended(&self, day: &EndedDay<'_>, outcome: Result<&DayReport, &RunError>, progress: &BackfillProgress);
 }
 
 /// Nobody listens.
 impl BackfillListener for () {
     fn waits(&self, _owner: &str) {}
     fn landed(&self, _objects: u64, _rows: u64, _rejected: u64) {}
-    fn day_ended(&self, _day: NaiveDate, _outcome: Result<&DayReport, &RunError>) {}
+    fn is_limited(&self, _share: BackfillShare, _at_most: u64) {}
+    fn day_ended(&self, _day: &EndedDay<'_>, _outcome: Result<&DayReport, &RunError>, _progress: &BackfillProgress) {}
+}
+
+/// A day that ended, well or not.
+#[derive(Debug, Clone, Copy)]
+pub struct EndedDay<'a> {
+    pub as_of: NaiveDate,
+    pub run_id: &'a str,
 }
 
 /// What became of a day.
 #[derive(Debug, Clone)]
 pub struct DayReport {
-    pub run_id: String,
     /// `None` where there was nothing to do.
     pub release: Option<u64>,
     /// Whether it made the current tables.
@@ -101,13 +116,18 @@ pub struct DayReport {
 #[derive(Debug, Clone)]
 pub struct BackfillWork {
     pub backfill: Backfill,
-    /// How many days are built at once; at least 1.
+    /// How many days are built at once; at least 1. Other backfills may leave fewer.
     pub at_once: usize,
-    /// Whether failed and cancelled days are run, too.
-    pub is_resumed: bool,
+    /// Which days are made to wait again first; `None` for a backfill that begins.
+    pub resume: Option<DaysLeft>,
 }
 
 impl BackfillWork {
+    /// Which of the waiting days are run.
+    pub(super) fn only(&self) -> DaysLeft {
+        self.resume.unwrap_or(DaysLeft::All)
+    }
+
     fn request(&self, as_of: NaiveDate) -> RunRequest {
         RunRequest {
             job: self.backfill.job.clone(),
@@ -136,6 +156,9 @@ pub async fn choose_days(
 }
 
 /// Writes a backfill down; nothing runs yet.
+///
+/// # Errors
+/// [`crate::state::StateError::BackfillOverlap`] where another backfill of the job is not done with some of the days.
 pub async fn create_backfill(
     project: &Project,
     state: &State,
@@ -143,6 +166,7 @@ pub async fn create_backfill(
     job: &str,
     days: Vec<NaiveDate>,
     choice: DayChoice,
+    order: DayOrder,
 ) -> Result<String, RunError> {
     find_job(project, job)?;
     let backfill_id = Uuid::now_v7().to_string();
@@ -152,13 +176,14 @@ pub async fn create_backfill(
         environment: project.environment.name.clone(),
         days,
         selection: choice.as_str().to_owned(),
+        order,
         created_at: (surroundings.clock)(),
     };
     state.create_backfill(&start).await?;
     Ok(backfill_id)
 }
 
-/// Runs the days of a backfill that wait, until none does. A day that fails does not stop the others.
+/// Runs the days of a backfill that wait, until none does or it is paused. A day that fails does not stop the others.
 ///
 /// # Errors
 /// [`RunError::BackfillBusy`] where the job has another backfill at work. [`RunError::Interrupted`], a failed landing and
@@ -187,18 +212,19 @@ async fn run_days(
     lease: &Arc<HeldLease>,
     listener: &dyn BackfillListener,
 ) -> Result<(), RunError> {
-    let id = &work.backfill.backfill_id;
-    if work.is_resumed {
-        state.resume_backfill(id, (surroundings.clock)()).await?;
+    let (id, clock) = (&work.backfill.backfill_id, &surroundings.clock);
+    if let Some(only) = work.resume {
+        state.resume_backfill(id, only, clock()).await?;
     }
+    let at_most = project.environment.backfill_parallel;
+    let Some(at_once) = turns::take_share(state, work, at_most, &lease.lease, surroundings, listener).await? else {
+        return Ok(());
+    };
+    let work = &BackfillWork { at_once, ..work.clone() };
     let project = Arc::new(project.clone());
-    let mut days = None;
-    loop {
-        let (backfill, _) = state.show_backfill(id, (surroundings.clock)()).await?;
-        if backfill.pending == 0 {
-            return Ok(());
-        }
-        let job = turns::take_for_backfill(state, &backfill.job, surroundings, |owner| listener.waits(owner)).await?;
+    let mut bar = None;
+    while let Some(job) = turns::take_for_backfill(state, work, surroundings, listener).await? {
+        let (backfill, days) = state.show_backfill(id, clock()).await?;
         let progress = &surroundings.progress;
         let site = Arc::new(Site {
             state: state.clone(),
@@ -206,7 +232,8 @@ async fn run_days(
             work: work.clone(),
             backfill: lease.clone(),
             job,
-            days: days.get_or_insert_with(|| progress.start("days", Some(backfill.pending))).clone(),
+            bar: bar.get_or_insert_with(|| progress.start("days", Some(backfill.pending))).clone(),
+            days: Mutex::new(days),
         });
         let outcome = take_turn(&project, &site, listener).await;
         if let Some(site) = Arc::into_inner(site) {
@@ -214,6 +241,7 @@ async fn run_days(
         }
         outcome?;
     }
+    Ok(())
 }
 
 async fn give_back(lease: Arc<HeldLease>) -> Result<(), RunError> {
@@ -223,7 +251,7 @@ async fn give_back(lease: Arc<HeldLease>) -> Result<(), RunError> {
     }
 }
 
-/// Works on the days that wait, until there is none or a run waits for the job.
+/// Works on the days that wait, until there is none, a run waits for the job, or the backfill is paused.
 async fn take_turn(project: &Arc<Project>, site: &Arc<Site>, listener: &dyn BackfillListener) -> Result<(), RunError> {
     let warehouse = super::warehouse(project, &site.surroundings.stores);
     let mut current = warehouse.current_release(&site.work.backfill.job).await?;
@@ -235,7 +263,7 @@ async fn take_turn(project: &Arc<Project>, site: &Arc<Site>, listener: &dyn Back
         let newest = NextDay::LatestFrom(current.as_ref().map(|release| release.as_of));
         let (day, is_current) = match site.claim(project, newest).await? {
             Some(day) => (Some(day), true),
-            None => (site.claim(project, NextDay::Earliest).await?, false),
+            None => (site.claim(project, site.next()).await?, false),
         };
         let Some(mut day) = day else { return Ok(()) };
         let base = match landed.take() {

@@ -27,18 +27,18 @@ fn business() -> &'static (Kiosk, BTreeMap<String, Rows>) {
     })
 }
 
-fn kiosk() -> Kiosk {
+pub(super) fn kiosk() -> Kiosk {
     Kiosk(business().0.0.copy())
 }
 
 #[track_caller]
-fn is_as_single_runs_left_it(kiosk: &Kiosk) {
+pub(super) fn is_as_single_runs_left_it(kiosk: &Kiosk) {
     assert_same(&kiosk.rows(), &business().1);
 }
 
 /// Waits for a sign, for at most a minute.
 #[track_caller]
-fn until(what: &str, mut is_there: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_there: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_there() {
         assert!(started.elapsed() < Duration::from_secs(60), "{what}");
@@ -46,41 +46,41 @@ fn until(what: &str, mut is_there: impl FnMut() -> bool) {
     }
 }
 
-fn start(kiosk: &Kiosk, arguments: &[String]) -> Child {
+pub(super) fn start(kiosk: &Kiosk, arguments: &[String]) -> Child {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     kiosk.0.command(&arguments).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// What a process still says, and how it ended.
-fn end(child: Child) -> (Option<i32>, String) {
+pub(super) fn end(child: Child) -> (Option<i32>, String) {
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 /// Leases that this process holds, as another process of the tool would.
-struct Holder(State);
+pub(super) struct Holder(pub State);
 
 impl Holder {
-    fn new(kiosk: &Kiosk) -> Self {
+    pub fn new(kiosk: &Kiosk) -> Self {
         Self(wait_for(State::open(&kiosk.0.path(".lifecycle/state.db"))).unwrap())
     }
 
-    fn hold(&self, name: &str) -> Lease {
+    pub fn hold(&self, name: &str) -> Lease {
         match wait_for(self.0.acquire_lease(name, "process 7 on moon", Duration::from_secs(300), Utc::now())).unwrap() {
             LeaseOutcome::Acquired(lease) => lease,
             held => panic!("{held:?}"),
         }
     }
 
-    fn give_back(&self, lease: &Lease) {
+    pub fn give_back(&self, lease: &Lease) {
         wait_for(self.0.release_lease(lease, Utc::now())).unwrap();
     }
 
-    fn owner(&self, name: &str) -> Option<String> {
+    pub fn owner(&self, name: &str) -> Option<String> {
         wait_for(self.0.lease_owner(name, Utc::now())).unwrap()
     }
 
-    fn days(&self, status: &str) -> u64 {
+    pub fn days(&self, status: &str) -> u64 {
         let listed = wait_for(self.0.list_backfills(Utc::now())).unwrap();
         listed.first().map_or(0, |backfill| match status {
             "done" => backfill.done,
@@ -91,13 +91,13 @@ impl Holder {
     }
 }
 
-fn newest_backfill(kiosk: &Kiosk) -> String {
+pub(super) fn newest_backfill(kiosk: &Kiosk) -> String {
     kiosk.0.query("select backfill_id from ops.backfills order by created_at desc limit 1").remove(0)
 }
 
 /// Starts a backfill of seven days that steps aside, with some days done, for a run that never comes.
 #[track_caller]
-fn stop_between_days(kiosk: &Kiosk, holder: &Holder) -> (Child, Lease) {
+pub(super) fn stop_between_days(kiosk: &Kiosk, holder: &Holder) -> (Child, Lease) {
     let child = start(kiosk, &kiosk.arguments(0, DAYS - 2, &["--parallel", "1"]));
     until("it begins", || holder.owner("nightly").is_some());
     let next = holder.hold("next of nightly");

@@ -3,5 +3,9 @@
 mod disturbed;
 mod equal;
 pub mod kiosk;
+mod limits;
 mod long;
+mod looks;
 mod outlook;
+mod pace;
+mod pauses;

@@ -65,7 +65,7 @@ fn usage_errors_exit_with_2_and_help_along() {
       <JOB>
 
     Usage: lifecycle backfill [OPTIONS] <JOB> --from <DAY> --to <DAY>
-           lifecycle backfill <list|resume|cancel>
+           lifecycle backfill <list|show|pause|resume|cancel>
 
     For more information, try '--help'.
     ");
@@ -76,7 +76,7 @@ fn usage_errors_exit_with_2_and_help_along() {
       --to <DAY>
 
     Usage: lifecycle backfill [OPTIONS] <JOB> --from <DAY> --to <DAY>
-           lifecycle backfill <list|resume|cancel>
+           lifecycle backfill <list|show|pause|resume|cancel>
 
     For more information, try '--help'.
     ");
@@ -158,7 +158,7 @@ fn mistakes_are_shown_with_their_place() {
     insta::assert_snapshot!(folder.run(&["runs"]), @r"
     exit code 2
     ----- stderr
-    error: unknown key `warehuose`, expected one of `raw`, `warehouse`, `state`, `timezone`, `currency`, `memory_limit`, `parallelism`, `lease`, `store_patience`, `sql`, `parameters`, `storage`, `smtp`, `openlineage`
+    error: unknown key `warehuose`, expected one of `raw`, `warehouse`, `state`, `timezone`, `currency`, `memory_limit`, `parallelism`, `lease`, `backfill`, `store_patience`, `sql`, `parameters`, `storage`, `smtp`, `openlineage`
      --> config/local.yaml:2:1
       |
     2 | warehuose: warehouse

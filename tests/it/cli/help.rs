@@ -230,10 +230,12 @@ fn backfill() {
     Run a job for a range of days
 
     Usage: lifecycle backfill [OPTIONS] <JOB> --from <DAY> --to <DAY>
-           lifecycle backfill <list|resume|cancel>
+           lifecycle backfill <list|show|pause|resume|cancel>
 
     Commands:
       list    List backfills, the newest first
+      show    Show one: its days, how far it is, how long it still takes
+      pause   Begin no further day; the days at work go on to their end
       resume  Run the days that are left: waiting, failed, cancelled
       cancel  Take the waiting days off the list
 
@@ -241,13 +243,16 @@ fn backfill() {
       <JOB>  The job: the file jobs/JOB.yaml
 
     Options:
-          --from <DAY>    The first day
-          --to <DAY>      The last day
-          --only <WHICH>  Which days of the range: those without a successful run, those whose last run
-                          failed, or all [default: missing] [possible values: missing, failed, all]
-          --parallel <N>  Days that are built at once; they share the memory limit [default: 2]
-          --dry-run       Print the days, what would land and which histories are written, and stop
-      -h, --help          Print help
+          --from <DAY>     The first day
+          --to <DAY>       The last day
+          --only <WHICH>   Which days of the range: those without a successful run, those whose last run
+                           failed, or all [default: missing] [possible values: missing, failed, all]
+          --order <ORDER>  Which days before the current release's are begun first; `resume` keeps to it
+                           [default: oldest-first] [possible values: oldest-first, newest-first]
+          --parallel <N>   Days that are built at once; they share the memory limit. At most `backfill:
+                           {parallel: …}` of the environment [default: 2]
+          --dry-run        Print the days, what would land and which histories are written, and stop
+      -h, --help           Print help
 
     Global options: …
 
@@ -255,12 +260,22 @@ fn backfill() {
       lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31
       lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --dry-run
       lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --only failed --parallel 4
+      lifecycle backfill nightly --from 2026-01-01 --to 2026-01-31 --order newest-first
       lifecycle backfill list
-      lifecycle backfill resume 0192
+      lifecycle backfill show 0192
+      lifecycle backfill pause 0192
+      lifecycle backfill resume 0192 --only failed
 
     The list of days is written down first: a backfill that was killed goes on with `resume` where it
-    stopped. Days before the current release's write their histories only. A run of the job that is
-    started meanwhile waits for the days at work, and the backfill goes on after it.
+    stopped. Days before the current release's write their histories only; later ones come first, and
+    the newest of them makes the current tables, in either order. A run of the job that is started
+    meanwhile waits for the days at work, and the backfill goes on after it.
+
+    A day that waits or is at work in one backfill of a job is refused to another. One backfill of a job
+    works at a time: one that is begun meanwhile is written down, and `resume` starts it.
+
+    Exits with 0 when all days are done, with 3 when some failed, were cancelled or wait because it was
+    paused.
     ");
 }
 
@@ -279,6 +294,61 @@ fn backfill_list() {
       -h, --help             Print help
 
     Global options: …
+
+    Examples:
+      lifecycle backfill list
+      lifecycle backfill list -o json
+    ");
+}
+
+#[test]
+fn backfill_show() {
+    insta::assert_snapshot!(help(&["backfill", "show"]), @r"
+    exit code 0
+    ----- stdout
+    Show one: its days, how far it is, how long it still takes
+
+    Usage: lifecycle backfill show [OPTIONS] <ID>
+
+    Arguments:
+      <ID>  The backfill's id, or how it begins
+
+    Options:
+      -o, --output <FORMAT>  Print it as data instead of a text for people [possible values: json]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle backfill show 0192
+      lifecycle backfill show 0192 -o json
+
+    The pace is that of the last 20 days that were done; there is none before two are done.
+    ");
+}
+
+#[test]
+fn backfill_pause() {
+    insta::assert_snapshot!(help(&["backfill", "pause"]), @r"
+    exit code 0
+    ----- stdout
+    Begin no further day; the days at work go on to their end
+
+    Usage: lifecycle backfill pause [OPTIONS] <ID>
+
+    Arguments:
+      <ID>  The backfill's id, or how it begins
+
+    Options:
+      -h, --help  Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle backfill pause 0192
+
+    May be said from another terminal or machine. The process that works on the backfill finishes and
+    publishes the days at work, and exits with 3. Nothing but `resume` starts it again.
     ");
 }
 
@@ -295,10 +365,21 @@ fn backfill_resume() {
       <ID>  The backfill's id, or how it begins
 
     Options:
-          --parallel <N>  Days that are built at once; they share the memory limit [default: 2]
+          --only <WHICH>  Which of the days that are left [default: all] [possible values: all, failed,
+                          waiting]
+          --parallel <N>  Days that are built at once; they share the memory limit. At most `backfill:
+                          {parallel: …}` of the environment [default: 2]
       -h, --help          Print help
 
     Global options: …
+
+    Examples:
+      lifecycle backfill resume 0192
+      lifecycle backfill resume 0192 --only failed --parallel 4
+
+    Goes on after a pause, a kill, an interruption or a failure. Without --only all days that are not
+    done are run: waiting, failed and cancelled ones. `--only failed` tries those that failed, and
+    leaves the others as they are; `--only waiting` leaves those that failed.
     ");
 }
 
@@ -318,6 +399,9 @@ fn backfill_cancel() {
       -h, --help  Print help
 
     Global options: …
+
+    Examples:
+      lifecycle backfill cancel 0192
     ");
 }
 

@@ -15,6 +15,7 @@ fn a_minimal_project_has_defaults() {
     assert_eq!((environment.memory_limit, environment.lease), (2 << 30, Duration::from_secs(60)));
     assert_eq!(environment.store_patience, Duration::from_secs(120));
     assert!(environment.parallelism >= 1);
+    assert_eq!(environment.backfill_parallel, 64);
     assert_eq!(environment.parameters, Parameters::standard());
     assert!(environment.sql.is_empty() && environment.storage.is_empty() && project.models.is_empty());
     let raw = fixture("minimal").join("data/raw");
@@ -42,6 +43,7 @@ fn every_key_is_read() {
     assert_eq!(environment.state, StateLocation::File(fixture("project").join("data/state.db")));
     assert_eq!((environment.timezone, environment.currency.as_str()), (chrono_tz::Europe::London, "GBP"));
     assert_eq!((environment.memory_limit, environment.parallelism), (512 << 20, 4));
+    assert_eq!(environment.backfill_parallel, 6);
     assert_eq!(environment.lease, Duration::from_secs(90));
     assert_eq!(environment.sql, [fixture("project").join("sql")]);
     assert_eq!(environment.storage["aws_secret_access_key"], "hunter2-is-secret");

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::points::{is_publication, name};
+use super::points::{is_publication, is_release, name};
 use super::s3::{self, Call, Clock, Reply};
 use crate::faults::store::{Answer, Fault, Operation};
 
@@ -70,13 +70,20 @@ pub struct Plan {
     pub act: Act,
 }
 
+/// The bucket as it was at some time.
+pub struct State {
+    pub objects: InMemory,
+    /// A release had just been made or dropped.
+    pub is_release: bool,
+}
+
 /// A bucket with calls that are still on their way to it.
 pub struct Bucket {
     pub objects: InMemory,
     pub clock: Clock,
     late: Mutex<Vec<(usize, Call)>>,
     arrived: AtomicUsize,
-    watcher: Mutex<Option<mpsc::Sender<InMemory>>>,
+    watcher: Mutex<Option<mpsc::Sender<State>>>,
 }
 
 impl Bucket {
@@ -91,7 +98,7 @@ impl Bucket {
     }
 
     /// Sends the bucket as it is after each step of a publication.
-    pub fn watch(&self, watcher: Option<mpsc::Sender<InMemory>>) {
+    pub fn watch(&self, watcher: Option<mpsc::Sender<State>>) {
         *self.watcher.lock().unwrap() = watcher;
     }
 
@@ -100,7 +107,7 @@ impl Bucket {
         if is_publication(call) {
             let watcher = self.watcher.lock().unwrap().clone();
             if let Some(watcher) = watcher {
-                let _ = watcher.send(self.objects.fork());
+                let _ = watcher.send(State { objects: self.objects.fork(), is_release: is_release(call) });
             }
         }
         reply

@@ -42,7 +42,8 @@ impl Planner<'_> {
     fn add(&mut self, disturbance: Disturbance, has_twin: bool) {
         let resumes = self.scenario.kind == Kind::Backfill && self.random.random_bool(0.5);
         let is_watched = self.random.random_bool(0.15);
-        let can_retry = self.scenario.kind == Kind::Run && matches!(&disturbance, Disturbance::Call(Plan { act: Act::Fail(_), .. }));
+        let can_retry = self.scenario.kind == Kind::Run
+            && matches!(&disturbance, Disturbance::Call(Plan { act: Act::Fail(_), .. }));
         let tries_again = can_retry && self.random.random_bool(0.3);
         self.trials.push(Trial { disturbance, has_twin, tries_again, resumes, is_watched });
     }

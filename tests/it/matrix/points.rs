@@ -40,7 +40,12 @@ fn place(path: &str) -> String {
     }
 }
 
-/// Whether readers of published tables may see something else after it.
+/// Whether it makes or drops a release, so that readers must see something else after it.
+pub fn is_release(call: &Call) -> bool {
+    is_publication(call) && call.path.as_ref().starts_with("warehouse/releases/")
+}
+
+/// Whether readers of published tables could see something else after it.
 pub fn is_publication(call: &Call) -> bool {
     let path = call.path.as_ref();
     !call.operation.reads()

@@ -390,9 +390,10 @@ async fn a_run_that_finds_its_job_taken_is_skipped_or_waits_as_overlap_says() {
 #[tokio::test]
 async fn it_goes_on_when_the_server_is_back() {
     let Some(mut server) = Server::start() else { return };
-    let office = Office::on_server("2026-03-02T00:30:00Z", &server::location(server.port()));
+    let location = server::on(&server::location(server.port()));
+    let office = Office { server: Some(location.clone()), ..Office::new("2026-03-02T00:30:00Z") };
     office.job("nightly", HOURLY);
-    let state = State::open_within(&office.location, Duration::from_millis(200)).await.unwrap();
+    let state = State::open_within(location, Duration::from_millis(200)).await.unwrap();
     let (counter, diary) = (Counter::new(&state, &office.time, "a"), Arc::new(Diary::default()));
     let mut daemon = office.daemon("a", &state, &counter, &diary);
     tick(&mut daemon).await;

@@ -19,14 +19,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use lifecycle::config::{CatchUp, Overlap, PostgresLocation, Project, Schedule, StateLocation, load_project};
+use lifecycle::config::{CatchUp, Overlap, Project, Schedule, StateLocation, load_project};
 use lifecycle::interrupt::Interrupt;
 use lifecycle::run::{Clock, RunError, RunRequest};
 use lifecycle::schedule::{Daemon, DaemonSettings, Event, Listener, ProjectFiles, RunEnd, Runner, Timetable};
 use lifecycle::state::{LeaseOutcome, RunFinish, RunOutcome, RunStart, State, Trigger};
 use tempfile::TempDir;
-
-use crate::state::server;
 
 pub fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
@@ -223,24 +221,14 @@ impl Listener for Diary {
 /// A project that only schedules: what its jobs do is counted.
 pub struct Office {
     pub folder: TempDir,
+    /// Where its state is, unless that is a file.
+    pub server: Option<StateLocation>,
     pub time: Time,
-    /// Where its state is: a file in the folder, or a schema on a server.
-    pub location: StateLocation,
 }
 
 impl Office {
     pub fn new(start: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let location = folder.path().join("state.db").into();
-        Self::with_state(start, folder, location)
-    }
-
-    pub fn on_server(start: &str, server: &PostgresLocation) -> Self {
-        Self::with_state(start, tempfile::tempdir().unwrap(), server::on(server))
-    }
-
-    fn with_state(start: &str, folder: TempDir, location: StateLocation) -> Self {
-        let office = Self { folder, time: Time::new(start), location };
+        let office = Self { folder: tempfile::tempdir().unwrap(), server: None, time: Time::new(start) };
         office.write(
             "config/local.yaml",
             "raw: raw\nwarehouse: warehouse\nstate: state.db\ntimezone: UTC\ncurrency: GBP\nmemory_limit: 1GiB\n",
@@ -265,7 +253,8 @@ impl Office {
     }
 
     pub async fn state(&self) -> State {
-        State::open(&self.location).await.unwrap()
+        let file = StateLocation::File(self.path().join("state.db"));
+        State::open(self.server.as_ref().unwrap_or(&file)).await.unwrap()
     }
 
     pub fn files(&self) -> ProjectFiles {

@@ -5,17 +5,19 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::Instant;
 
 use chrono::TimeDelta;
+use lifecycle::config::StateLocation;
 use lifecycle::state::ScheduledStatus;
 
 use super::{Counter, Diary, Office, at};
 use crate::run::wait_for;
-use crate::state::server;
+use crate::state::Place;
 
 const JOBS: usize = 10;
 
 /// Lets two daemons, each on its own thread with its own connection, look at the same instants at the same moment.
 /// Returns how many run keys each executed.
-fn race(office: &Office, rounds: usize) -> [usize; 2] {
+fn race(rounds: usize, server: Option<StateLocation>) -> [usize; 2] {
+    let office = Office { server, ..Office::new("2026-03-02T00:00:30Z") };
     for job in 0..JOBS {
         office.job(&format!("job_{job}"), "{cron: \"* * * * *\", overlap: allow}");
     }
@@ -27,7 +29,7 @@ fn race(office: &Office, rounds: usize) -> [usize; 2] {
     let (gate, executed) = (Barrier::new(2), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for owner in ["one", "other"] {
-            let (gate, executed) = (&gate, &executed);
+            let (office, gate, executed) = (&office, &gate, &executed);
             scope.spawn(move || {
                 wait_for(async {
                     let state = office.state().await;
@@ -53,7 +55,7 @@ fn race(office: &Office, rounds: usize) -> [usize; 2] {
     let mut keys: BTreeMap<_, usize> = BTreeMap::new();
     for run in &log {
         assert_eq!((run.status, run.attempts), (ScheduledStatus::Done, 1), "{run:?}");
-        assert!(run.scheduled_at > at(START));
+        assert!(run.scheduled_at > at("2026-03-02T00:00:30Z"));
         *keys.entry((run.job.clone(), run.scheduled_at)).or_default() += 1;
     }
     let executed = executed.into_inner().unwrap();
@@ -62,32 +64,40 @@ fn race(office: &Office, rounds: usize) -> [usize; 2] {
     [executed[0], executed[1]]
 }
 
-const START: &str = "2026-03-02T00:00:30Z";
-
-fn on_each_database(rounds: usize) {
-    let begun = Instant::now();
-    report("SQLite", race(&Office::new(START), rounds), begun);
-    if let Some(port) = server::shared() {
-        let begun = Instant::now();
-        report("PostgreSQL", race(&Office::on_server(START, &server::location(port)), rounds), begun);
-    }
+#[test]
+fn two_daemons_execute_each_run_key_once() {
+    let [one, other] = race(4, None);
+    println!("{} run keys raced for by two daemons: {one} and {other}", one + other);
 }
 
-fn report(what: &str, [one, other]: [usize; 2], begun: Instant) {
-    let seconds = begun.elapsed().as_secs_f64();
+#[test]
+fn two_daemons_on_a_server_execute_each_run_key_once() {
+    let Some(place) = Place::on_server() else { return };
+    let [one, other] = race(4, Some(place.location()));
+    println!("{} run keys raced for by two daemons on PostgreSQL: {one} and {other}", one + other);
+}
+
+#[test]
+#[ignore = "long: 1,000 races of two daemons on PostgreSQL"]
+fn a_thousand_races_on_a_server() {
+    let Some(place) = Place::on_server() else { return };
+    let begun = Instant::now();
+    let [one, other] = race(100, Some(place.location()));
     println!(
-        "{} run keys raced for by two daemons on {what}: {one} and {other}, each executed once, {seconds:.0} s",
-        one + other
+        "{} run keys raced for by two daemons on PostgreSQL: {one} and {other}, each executed once, {:.0} s",
+        one + other,
+        begun.elapsed().as_secs_f64()
     );
 }
 
 #[test]
-fn two_daemons_execute_each_run_key_once() {
-    on_each_database(4);
-}
-
-#[test]
-#[ignore = "long: 1,000 races of two daemons on each database"]
+#[ignore = "long: 1,000 races of two daemons"]
 fn a_thousand_races() {
-    on_each_database(100);
+    let begun = Instant::now();
+    let [one, other] = race(100, None);
+    println!(
+        "{} run keys raced for by two daemons: {one} and {other}, each executed once, {:.0} s",
+        one + other,
+        begun.elapsed().as_secs_f64()
+    );
 }

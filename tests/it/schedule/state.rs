@@ -3,21 +3,16 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use lifecycle::state::{Decision, NotRunReason, Pause, RunOutcome, ScheduledEnd, ScheduledStatus, Verdict};
+use lifecycle::state::{Decision, NotRunReason, Pause, RunOutcome, ScheduledEnd, ScheduledStatus, State, Verdict};
 
 use super::at;
 use crate::state::{Place, on_both_databases};
 
-on_both_databases! {
-    of_two_who_decide_from_the_same_facts_the_second_does_not,
-    a_run_is_claimed_by_one_until_its_lease_ends,
-    another_timetable_begins_anew,
-    a_clock_that_was_far_ahead_undoes_what_was_only_skipped,
-    a_paused_job_is_not_claimed,
-    old_decisions_are_deleted_and_open_ones_stay,
-}
-
 const LEASE: Duration = Duration::from_secs(60);
+
+async fn open(place: &Place) -> State {
+    place.open().await
+}
 
 fn start(text: &str) -> Decision {
     let instant = at(text);
@@ -36,7 +31,7 @@ fn missed(text: &str) -> Decision {
 }
 
 async fn of_two_who_decide_from_the_same_facts_the_second_does_not(place: Place) {
-    let (one, other) = (place.open().await, place.open().await);
+    let (one, other) = (open(&place).await, open(&place).await);
     let now = at("2026-03-02T02:00:00Z");
     let basis = one.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     assert_eq!(other.begin_schedule("nightly", "a", now).await.unwrap(), basis);
@@ -53,7 +48,7 @@ async fn of_two_who_decide_from_the_same_facts_the_second_does_not(place: Place)
 }
 
 async fn a_run_is_claimed_by_one_until_its_lease_ends(place: Place) {
-    let (one, other) = (place.open().await, place.open().await);
+    let (one, other) = (open(&place).await, open(&place).await);
     let now = at("2026-03-02T02:00:00Z");
     let basis = one.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     let runs = [start("2026-03-02T01:00:00Z"), start("2026-03-02T02:00:00Z")];
@@ -86,7 +81,7 @@ async fn a_run_is_claimed_by_one_until_its_lease_ends(place: Place) {
 }
 
 async fn another_timetable_begins_anew(place: Place) {
-    let state = place.open().await;
+    let state = open(&place).await;
     let first = state.begin_schedule("nightly", "0 2 * * *", at("2026-03-01T12:00:00Z")).await.unwrap();
     assert_eq!(first.decided_until, at("2026-03-01T12:00:00Z"));
     let same = state.begin_schedule("nightly", "0 2 * * *", at("2026-03-05T12:00:00Z")).await.unwrap();
@@ -97,7 +92,7 @@ async fn another_timetable_begins_anew(place: Place) {
 }
 
 async fn a_clock_that_was_far_ahead_undoes_what_was_only_skipped(place: Place) {
-    let state = place.open().await;
+    let state = open(&place).await;
     let basis = state.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     let far = at("2038-01-01T00:00:00Z");
     let decisions = [missed("2030-01-01T02:00:00Z"), start("2038-01-01T00:00:00Z")];
@@ -113,7 +108,7 @@ async fn a_clock_that_was_far_ahead_undoes_what_was_only_skipped(place: Place) {
 }
 
 async fn a_paused_job_is_not_claimed(place: Place) {
-    let state = place.open().await;
+    let state = open(&place).await;
     let now = at("2026-03-02T02:00:00Z");
     let basis = state.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
     assert!(state.decide(&basis, &[start("2026-03-02T02:00:00Z")], &[], now, "one", now).await.unwrap());
@@ -133,7 +128,7 @@ async fn a_paused_job_is_not_claimed(place: Place) {
 }
 
 async fn old_decisions_are_deleted_and_open_ones_stay(place: Place) {
-    let state = place.open().await;
+    let state = open(&place).await;
     let begun = at("2026-01-01T00:00:00Z");
     let mut basis = state.begin_schedule("nightly", "a", begun).await.unwrap();
     let mut minute = 0;
@@ -157,3 +152,12 @@ async fn old_decisions_are_deleted_and_open_ones_stay(place: Place) {
     assert!((10_000..13_000).contains(&log.len()), "{}", log.len());
     assert_eq!(log.last().unwrap().status, ScheduledStatus::Waiting, "what is open is kept, however old");
 }
+
+on_both_databases!(
+    of_two_who_decide_from_the_same_facts_the_second_does_not,
+    a_run_is_claimed_by_one_until_its_lease_ends,
+    another_timetable_begins_anew,
+    a_clock_that_was_far_ahead_undoes_what_was_only_skipped,
+    a_paused_job_is_not_claimed,
+    old_decisions_are_deleted_and_open_ones_stay,
+);

@@ -35,6 +35,7 @@ mod runs;
 pub mod server;
 mod servers;
 mod speed;
+mod watching;
 
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 use arrow::util::pretty::pretty_format_batches;
-use lifecycle::state::{BackfillStart, CheckStatus, OpsTable, RunFinish, RunOutcome, State, TableAction};
+use lifecycle::state::{
+    BackfillStart, CheckStatus, DayOrder, Decision, NotRunReason, OpsTable, RunFinish, RunOutcome, State, TableAction,
+    Verdict,
+};
 
 use super::runs::{check, source, table};
 use super::{Place, acquire, at, day, run_start};
@@ -20,9 +23,20 @@ async fn filled(place: &Place) -> State {
         environment: "local".to_owned(),
         days: vec![day("2026-01-01"), day("2026-01-02")],
         selection: "missing".to_owned(),
+        order: DayOrder::OldestFirst,
         created_at: at(0),
     };
     state.create_backfill(&backfill).await.unwrap();
+    let basis = state.begin_schedule("nightly", "a", at(0)).await.unwrap();
+    let missed = Decision {
+        instant: at(5),
+        first: at(5),
+        instants: 1,
+        as_of: day("2026-01-02"),
+        verdict: Verdict::Missed(NotRunReason::CatchUp),
+        answers: None,
+    };
+    assert!(state.decide(&basis, &[missed], &[], at(9), "tester", at(9)).await.unwrap());
     state
 }
 
@@ -79,12 +93,12 @@ async fn the_rows_are_what_was_recorded(place: Place) {
         +--------+-------------+-------------+----------+--------+----------+----------------+---------+
         ");
         insta::assert_snapshot!(backfills, @r"
-        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-        | backfill_id | job     | environment | first_day  | last_day   | selection | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled |
-        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-        | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |
-        +-------------+---------+-------------+------------+------------+-----------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+
-        ");
+         +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+         | backfill_id | job     | environment | first_day  | last_day   | selection | day_order    | created_at           | status  | days_pending | days_running | days_done | days_failed | days_cancelled | paused_at | paused_by |
+         +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+         | b           | nightly | local       | 2026-01-01 | 2026-01-02 | missing   | oldest_first | 2026-01-02T02:00:00Z | pending | 2            | 0            | 0         | 0           | 0              |           |           |
+         +-------------+---------+-------------+------------+------------+-----------+--------------+----------------------+---------+--------------+--------------+-----------+-------------+----------------+-----------+-----------+
+         ");
         insta::assert_snapshot!(backfill_days, @r"
         +-------------+------------+---------+--------+----------+------------+-------------+---------+
         | backfill_id | as_of      | status  | run_id | attempts | started_at | finished_at | message |

@@ -6,7 +6,8 @@ use arrow::util::pretty::pretty_format_batches;
 use chrono::TimeDelta;
 use lifecycle::run::{RunError, Surroundings, run_job};
 use lifecycle::state::{
-    BackfillStart, CheckStatus, DayOutcome, NextDay, OpsTable, RunFinish, RunOutcome, State, StateError, TableAction,
+    BackfillStart, CheckStatus, ClaimRule, DayClaim, DayOrder, DayOutcome, DaysLeft, NextDay, OpsTable, RunFinish,
+    RunOutcome, State, StateError, TableAction,
 };
 use std::time::Duration;
 
@@ -36,16 +37,22 @@ async fn nights_work(state: &State) -> String {
         environment: "local".to_owned(),
         days,
         selection: "all".to_owned(),
+        order: DayOrder::OldestFirst,
         created_at: at(5),
     };
     state.create_backfill(&start).await.unwrap();
     let lease = acquire(state, "nightly", at(6)).await;
+    assert_eq!(state.begin_backfill("b", 2, 3, &lease, at(6)).await.unwrap().granted, 2);
+    let rule = ClaimRule { next: NextDay::Earliest, only: DaysLeft::All };
     for outcome in [DayOutcome::Done, DayOutcome::Failed] {
-        let claimed = state.claim_backfill_day("b", NextDay::Earliest, &lease, at(7)).await.unwrap().unwrap();
+        let DayClaim::Day(claimed) = state.claim_backfill_day("b", &rule, &lease, at(7)).await.unwrap() else {
+            panic!("a day waits");
+        };
         state.finish_backfill_day(&claimed, &lease, outcome, Some("a"), None, at(8)).await.unwrap();
     }
+    state.pause_backfill("b", "anna on moon", at(8)).await.unwrap();
     assert_eq!(state.cancel_backfill("b", at(9)).await.unwrap(), 2);
-    assert_eq!(state.resume_backfill("b", at(10)).await.unwrap(), 3);
+    assert_eq!(state.resume_backfill("b", DaysLeft::All, at(10)).await.unwrap(), 3);
     let mut all = String::new();
     for table in OpsTable::ALL {
         let batch = state.ops_table(*table, at(11)).await.unwrap();

@@ -17,7 +17,7 @@ fn statements(schema: &str, numbers: impl Fn(u32) -> String) -> Vec<String> {
     let each = |table: &str, columns: &str, values: &str, count: u32| {
         format!(
             "insert into {schema}{table} (run_id, position, {columns})
-             select r.run_id, n.n, {values} from {schema}runs as r cross join {} as n",
+             select r.run_id, n.n, {values} from {schema}runs as r cross join {} as n order by r.run_id, n.n",
             numbers(count)
         )
     };

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use lifecycle::config::Job;
 use lifecycle::interrupt::{self, Interrupter};
-use lifecycle::state::{BackfillStart, RunOutcome, State, StateError};
+use lifecycle::state::{BackfillStart, DayOrder, RunOutcome, State, StateError};
 use lifecycle::watch::{Desk, Meter, Notifier, Outlook, Pulse, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -118,6 +118,7 @@ async fn metrics_tell_what_the_state_knows() {
         environment: "local".to_owned(),
         days: vec!["2025-12-01".parse().unwrap(), "2025-12-02".parse().unwrap()],
         selection: "all".to_owned(),
+        order: DayOrder::OldestFirst,
         created_at: at(0),
     };
     state.create_backfill(&start_of).await.unwrap();

@@ -73,8 +73,8 @@ fn each_mistake_has_its_place() {
     );
     let (_, text) = one_problem(&job("freshness: 0h\n"));
     assert_eq!(text, "`freshness` is `0h`, expected a duration such as `36h`; ");
-    let (_, text) = one_problem(&job("notify: {on_fail: []}\n"));
-    assert!(text.contains("unknown key `on_fail`") && text.contains("did you mean `on_failure`?"), "{text}");
+    let (_, text) = one_problem(&job("notify: {on_failur: []}\n"));
+    assert!(text.contains("unknown key `on_failur`") && text.contains("did you mean `on_failure`?"), "{text}");
     // What came from the environment is not shown, also where it is wrong.
     let (_, text) = one_problem(&job("notify: {on_failure: [{webhook: \"ftp:${env:HOOK}\"}]}\n"));
     assert_eq!(text, "`webhook` is `ftp:${env:HOOK}`, expected a URL that begins with `https://`; ");

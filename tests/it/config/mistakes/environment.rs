@@ -38,6 +38,16 @@ pub fn mistakes() -> Vec<Mistake> {
         ),
         replace(LOCAL, "lease: 90s", "lease: soon", (18, 8), "`lease` is `soon`, expected a duration such as `30s`"),
         replace(LOCAL, "lease: 90s", "lease: 100ms", (18, 8), "expected at least `1s`"),
+        replace(
+            LOCAL,
+            "backfill: {parallel: 6}",
+            "backfill: {parallel: 65}",
+            (19, 22),
+            "`parallel` is `65`, expected from 1 to 64",
+        ),
+        replace(LOCAL, "backfill: {parallel: 6}", "backfill: {parallell: 6}", (19, 12), "unknown key `parallell`")
+            .hint("did you mean `parallel`?"),
+        replace(LOCAL, "backfill: {parallel: 6}", "backfill: 6", (19, 11), "`backfill` is `6`, expected a"),
         replace(LOCAL, "lease: 90s", "store_patience: 10ms", (18, 17), "expected at least `100ms`"),
         replace(LOCAL, "[sql]", "[sql, ../shared/sql]", (9, 12), "`sql` names `../shared/sql`, which is not a folder"),
         replace(LOCAL, "[sql]", "sql", (9, 6), "`sql` is text, expected a list"),
