@@ -34,6 +34,7 @@ pub mod test;
 pub mod text_table;
 pub mod vacuum;
 pub mod validate;
+pub mod why;
 
 use std::ffi::OsString;
 
@@ -96,6 +97,7 @@ async fn execute(command: Command, context: &Context) -> Result<ExitCode, Failur
         Command::Validate(arguments) => context.interruptible(validate::execute(&arguments, context)).await,
         Command::Test(arguments) => context.interruptible(test::execute(&arguments, context)).await,
         Command::Plan(arguments) => context.interruptible(plan::execute(&arguments, context)).await,
+        Command::Why(arguments) => context.interruptible(why::execute(&arguments, context)).await,
         Command::Run(arguments) => run::execute(&arguments, context).await,
         Command::Rejected(arguments) if arguments.command.is_some() => rejected::execute(&arguments, context).await,
         Command::Rejected(arguments) => context.interruptible(rejected::execute(&arguments, context)).await,

@@ -8,7 +8,7 @@ use super::surroundings::surroundings;
 use super::text_table::TextTable;
 use super::{ExitCode, Failure, numbers};
 use crate::config::Project;
-use crate::plan::{Action, ModelStep, RunPlan, days_in_words};
+use crate::plan::{Action, ModelStep, RunPlan, days_in_words, history_of, late_in_words};
 use crate::run::{RunRequest, prepare};
 use crate::state::Trigger;
 
@@ -61,27 +61,40 @@ fn print(plan: &RunPlan, context: &Context) -> Result<(), Failure> {
     for step in plan.models.iter().filter(|step| !matches!(step.action, Action::View | Action::Empty)) {
         models.row([
             step.model.to_string().into(),
-            action(step).into(),
+            step.action.in_words().into(),
             writes(step).into(),
             step.reason.as_str().into(),
         ]);
     }
     context.output.text("\nbuild\n")?;
-    context.output.table(&models)
+    context.output.table(&models)?;
+    print_repairs(plan, context)
 }
 
-fn action(step: &ModelStep) -> String {
-    match &step.action {
-        Action::View => "view".to_owned(),
-        Action::Empty => "empty".to_owned(),
-        Action::Keep => "keep".to_owned(),
-        Action::BuildWhole => "build".to_owned(),
-        Action::BuildDays(days) => match days.len() {
-            0 => "keep all days".to_owned(),
-            1 => format!("build {}", days_in_words(days)),
-            count => format!("build {count} days"),
-        },
+/// Days of histories that get facts which came late, and those that would, were the window longer.
+fn print_repairs(plan: &RunPlan, context: &Context) -> Result<(), Failure> {
+    let mut repairs = TextTable::default().text("history").text("action").text("why");
+    for repair in &plan.repairs {
+        for (days, action) in [(&repair.days, "build"), (&repair.left, "leave")] {
+            if let Some((_, late)) = days.last_key_value() {
+                let count = days_in_words(&days.keys().copied().collect());
+                let why = match action {
+                    "leave" => format!("{} came late, but the days lie before `repair_window`", late_in_words(late)),
+                    _ => format!("{} came late", late_in_words(late)),
+                };
+                repairs.row([
+                    history_of(&repair.model).to_string().into(),
+                    format!("{action} {count}").into(),
+                    why.into(),
+                ]);
+            }
+        }
     }
+    if plan.repairs.is_empty() {
+        return Ok(());
+    }
+    context.output.text("\nrepair\n")?;
+    context.output.table(&repairs)
 }
 
 fn writes(step: &ModelStep) -> &'static str {

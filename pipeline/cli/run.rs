@@ -1,11 +1,20 @@
 //! `lifecycle run`: one run.
 
+use std::collections::BTreeSet;
+
 use super::arguments::RunArguments;
 use super::context::Context;
 use super::plan::request;
 use super::surroundings::{surroundings, warn_of_cut_objects};
 use super::{ExitCode, Failure, Report, notify, numbers};
-use crate::run::{FailedAttempt, RetryListener, RunError, RunReport, WhenBusy, finding_text, run_with_retries};
+use crate::plan::{days_in_words, late_in_words};
+use crate::run::{
+    FailedAttempt, RepairOutcome, RetryListener, RunError, RunReport, WhenBusy, finding_text, run_with_retries,
+};
+use crate::transform::Moved;
+
+/// Days of histories that are named one by one.
+const LISTED_REPAIRS: usize = 20;
 
 /// Runs a job for one day and says what became of it.
 pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<ExitCode, Failure> {
@@ -17,8 +26,10 @@ pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<Exit
     if arguments.notify {
         notify::run_ended(&project, &state, context).await;
     }
-    tell(&outcome?, context);
-    Ok(ExitCode::Done)
+    let report = outcome?;
+    tell(&report, context);
+    let has_failed = report.repairs.iter().any(|repair| matches!(repair.outcome, RepairOutcome::Failed(_)));
+    Ok(if has_failed { ExitCode::Partial } else { ExitCode::Done })
 }
 
 /// Tells a person about attempts that fail. A job that is taken is not tried again behind a person's back.
@@ -68,6 +79,54 @@ pub fn tell(report: &RunReport, context: &Context) {
         context.output.warning(&text, Some("raise `memory_limit` to build it faster"));
     }
     context.output.message(&summary(report));
+    tell_repairs(report, context);
+}
+
+/// Tells what facts that came late moved in the histories.
+fn tell_repairs(report: &RunReport, context: &Context) {
+    let of = |is: fn(&RepairOutcome) -> bool| report.repairs.iter().filter(move |repair| is(&repair.outcome));
+    let mut lines = Vec::new();
+    for repair in of(|outcome| matches!(outcome, RepairOutcome::Moved(_))) {
+        if let RepairOutcome::Moved(moved) = repair.outcome {
+            let late = late_in_words(&repair.late);
+            let Moved { added, removed, changed } = moved;
+            let rows = [(added, "added"), (removed, "removed"), (changed, "changed")];
+            let rows = rows.iter().filter(|(count, _)| *count > 0);
+            let rows: Vec<String> = rows.map(|(count, what)| format!("{} {what}", numbers::count(*count))).collect();
+            lines.push(format!("{} {}  {}, for {late}", repair.table, repair.as_of, rows.join(", ")));
+        }
+    }
+    let unmoved = of(|outcome| *outcome == RepairOutcome::Unmoved).count() as u64;
+    if !lines.is_empty() || unmoved > 0 {
+        let moved = numbers::plural(lines.len() as u64, "day", "days");
+        let more = lines.len().saturating_sub(LISTED_REPAIRS);
+        lines.truncate(LISTED_REPAIRS);
+        let mut text = format!("  repaired {moved} of histories for late facts, {unmoved} built again and unmoved");
+        text.extend(lines.iter().map(|line| format!("\n    {line}")));
+        if more > 0 {
+            text.push_str(&format!("\n    and {more} more: see `lifecycle runs show`"));
+        }
+        context.output.message(&text);
+    }
+    for repair in of(|outcome| matches!(outcome, RepairOutcome::Failed(_))).take(LISTED_REPAIRS) {
+        if let RepairOutcome::Failed(error) = &repair.outcome {
+            let text = format!("{} of {} could not be repaired: {error}", repair.table, repair.as_of);
+            context.output.warning(&text, Some("it stays as it was; the next run tries again"));
+        }
+    }
+    let left: Vec<_> = of(|outcome| *outcome == RepairOutcome::Left).collect();
+    let days = left.iter().map(|repair| repair.as_of).collect::<BTreeSet<_>>();
+    if let (Some(repair), Some(first), Some(last)) = (left.first(), days.first(), days.last()) {
+        let late = late_in_words(&repair.late);
+        let text = format!(
+            "{late} came late, but {} of histories before `repair_window` are left as they are: {}",
+            numbers::plural(left.len() as u64, "day", "days"),
+            days_in_words(&days),
+        );
+        let job = &report.plan.job;
+        let hint = format!("`lifecycle backfill {job} --from {first} --to {last} --only all` builds them again");
+        context.output.warning(&text, Some(&hint));
+    }
 }
 
 fn summary(report: &RunReport) -> String {

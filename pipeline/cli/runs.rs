@@ -9,8 +9,8 @@ use super::text_table::{Cell, TextTable};
 use super::{ExitCode, Failure, Report, batches, numbers};
 use crate::config::{Environment, Severity};
 use crate::state::{
-    CheckRecord, CheckStatus, OpsTable, RunDetails, RunFilter, RunOutcome, RunStatus, RunSummary, SourceRecord, State,
-    TableAction, TableRecord,
+    AttemptRecord, CheckRecord, CheckStatus, OpsTable, RepairRecord, RepairStatus, RunDetails, RunFilter, RunOutcome,
+    RunStatus, RunSummary, RunTrouble, SourceRecord, State, TableAction, TableRecord,
 };
 
 /// Lists runs or shows one.
@@ -130,11 +130,49 @@ async fn show(
         ));
     };
     let details = state.show_run(&arguments.run_id, context.now()).await?;
-    print_details(&details, context, environment.timezone)?;
+    let run_id = Some(details.run.run_id.as_str());
+    let attempt = state.attempts_of(run_id).await?.pop();
+    let trouble = state.trouble_of(&details.run.run_id).await?;
+    print_details(&details, attempt.as_ref(), &trouble, context, environment.timezone)?;
+    let repairs: Vec<RepairRecord> = state.repairs_of(run_id).await?.into_iter().map(|(_, repair)| repair).collect();
+    if !repairs.is_empty() {
+        context.output.text("\n")?;
+        context.output.table(&repairs_table(&repairs))?;
+    }
     Ok(ExitCode::Done)
 }
 
-fn print_details(details: &RunDetails, context: &Context, zone: Tz) -> Result<(), Failure> {
+/// Days of histories that got facts which came late, and what moved.
+fn repairs_table(repairs: &[RepairRecord]) -> TextTable {
+    let mut table = TextTable::default().text("history").text("as of").text("repair");
+    table = table.number("added").number("removed").number("changed").text("came late");
+    for repair in repairs {
+        let style = match repair.status {
+            RepairStatus::Moved => Style::Good,
+            RepairStatus::Unmoved => Style::Plain,
+            RepairStatus::Left => Style::Warning,
+            RepairStatus::Failed => Style::Bad,
+        };
+        table.row([
+            repair.table.as_str().into(),
+            repair.as_of.to_string().into(),
+            Cell::styled(repair.status.as_str(), style),
+            numbers::count(repair.added).into(),
+            numbers::count(repair.removed).into(),
+            numbers::count(repair.changed).into(),
+            repair.reason.as_str().into(),
+        ]);
+    }
+    table
+}
+
+fn print_details(
+    details: &RunDetails,
+    attempt: Option<&AttemptRecord>,
+    trouble: &RunTrouble,
+    context: &Context,
+    zone: Tz,
+) -> Result<(), Failure> {
     let output = &context.output;
     let run = &details.run;
     let status = status_cell(run.status);
@@ -154,9 +192,14 @@ fn print_details(details: &RunDetails, context: &Context, zone: Tz) -> Result<()
     if let Some(backfill_id) = &run.backfill_id {
         lines.push(("backfill", backfill_id.clone()));
     }
+    if let Some(first) = attempt.and_then(|attempt| attempt.of_run.as_ref()) {
+        lines.push(("tries", format!("run {first} again")));
+    }
     if let Some(message) = &run.message {
         lines.push(("message", message.clone()));
     }
+    lines.extend(trouble.causes.iter().map(|cause| ("", cause.clone())));
+    lines.extend(trouble.hint.iter().map(|hint| ("hint", hint.clone())));
     let text: String = lines.iter().map(|(name, value)| format!("{name:<9} {value}\n")).collect();
     output.text(&text)?;
     if !details.sources.is_empty() {

@@ -62,6 +62,12 @@ impl From<RunError> for Failure {
             RunError::UnknownJob { job, known } => {
                 Failure::unknown_name("job", &job, &known.iter().map(String::as_str).collect::<Vec<_>>())
             }
+            RunError::UnknownTable { table, known } => {
+                Failure::unknown_name("table", &table, &known.iter().map(String::as_str).collect::<Vec<_>>())
+            }
+            RunError::NoDays { table } => {
+                Failure::Usage(report.hint(format!("ask without a day, or for a day of {table}_history if it has one")))
+            }
             RunError::Problems(problems) => Failure::Problems(problems),
             RunError::Parameter(error) => Failure::Usage(report.maybe_hint(error.hint())),
             RunError::Selector(error) => Failure::Usage(report.maybe_hint(error.hint().map(str::to_owned))),

@@ -20,6 +20,8 @@ pub struct Job {
     pub description: String,
     pub schedule: Option<Schedule>,
     pub retry: Retry,
+    /// So many days before a run's day its histories get facts that came late; 0: none do.
+    pub repair_window: u64,
     /// In the order of the file.
     pub sources: Vec<Source>,
     /// Model selectors, as written; what they need upstream is built with them.

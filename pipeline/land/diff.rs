@@ -88,6 +88,12 @@ impl Diff {
         let changed = self.changed.iter().map(|(object, _)| object);
         self.new.iter().chain(changed).filter_map(|object| object.day).collect()
     }
+
+    /// The days of the objects that were delivered since: those that are only read again are none of them.
+    pub fn delivered(&self) -> BTreeSet<NaiveDate> {
+        let changed = self.changed.iter().filter(|(_, why)| *why == Why::Content).map(|(object, _)| object);
+        self.new.iter().chain(changed).filter_map(|object| object.day).collect()
+    }
 }
 
 /// Compares a listing with what has been landed.

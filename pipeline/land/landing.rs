@@ -156,6 +156,7 @@ async fn attempt(request: &LandingRequest<'_>) -> Result<LandingReport, LandErro
         unchanged: start.plan.diff.unchanged,
         gone: start.plan.diff.gone.clone(),
         version: start.plan.version(),
+        delivered: start.plan.diff.delivered(),
         ..LandingReport::default()
     };
     if start.plan.diff.objects() == 0 && !start.is_stale {

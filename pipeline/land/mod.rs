@@ -38,5 +38,5 @@ pub use mask::mask_raw;
 pub use newest::KeySizes;
 pub use read::{ReadSizes, is_decoding};
 pub use rejected::{RefusedRows, RejectedFilter, RejectedRow, refused_rows, rejected_rows};
-pub use report::{KeptRecords, LandingReport, ObjectReport, TouchedDays};
+pub use report::{KeptRecords, LandingFacts, LandingReport, ObjectReport, TouchedDays};
 pub use template::{Template, TemplateError};

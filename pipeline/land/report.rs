@@ -11,6 +11,8 @@ use crate::storage::CommitMetadata;
 
 /// Where a landing's commit keeps its facts.
 const METADATA_KEY: &str = "lifecycleLanding";
+/// So many objects are named in the commit that landed them.
+const NAMED_OBJECTS: usize = 20;
 /// Reasons that name what stands in an object can be as many as its rows.
 pub(crate) const MOST_REASONS: usize = 200;
 
@@ -48,7 +50,25 @@ impl TouchedDays {
         let Some(landing) = metadata.get(METADATA_KEY) else {
             return Self::default();
         };
-        let Some(Value::Array(ranges)) = landing.get("touched") else {
+        Self::from_json(landing.get("touched"))
+    }
+
+    /// The days of facts that a commit brought or changed, as a history sees them.
+    ///
+    /// Rows of a source without event time count from the day in the name of the object that delivered them; where names
+    /// tell none, they are no facts of a past day: a history keeps them as they were known.
+    pub fn facts_of_commit(metadata: &CommitMetadata, has_event_time: bool) -> Self {
+        if has_event_time {
+            return Self::from_commit(metadata);
+        }
+        match metadata.get(METADATA_KEY).and_then(|landing| landing.get("delivered")) {
+            Some(delivered) => Self::from_json(Some(delivered)),
+            None => Self::default(),
+        }
+    }
+
+    fn from_json(value: Option<&Value>) -> Self {
+        let Some(Value::Array(ranges)) = value else {
             return Self::All;
         };
         let mut days = BTreeSet::new();
@@ -119,6 +139,8 @@ pub struct LandingReport {
     /// Rows that newer versions of their keys superseded, and superseded rows that came back.
     pub superseded: u64,
     pub restored: u64,
+    /// The days that stand in the names of the objects that were new or delivered anew.
+    pub delivered: BTreeSet<NaiveDate>,
     /// How often each reason rejected a row, without the values.
     pub reasons: BTreeMap<String, u64>,
     /// Some of the rejected rows, a few for each reason, with personal values hidden: where nothing is committed they can be
@@ -162,6 +184,7 @@ impl LandingReport {
     /// The facts that the landing's commit carries. What became of each object stands in the object rows.
     pub(crate) fn commit_metadata(&self, run: Option<&str>) -> CommitMetadata {
         let again = self.objects.iter().filter(|object| object.again.is_some()).count();
+        let names = self.objects.iter().map(|object| object.name.as_str());
         let facts = json!({
             "source": self.source,
             "run": run,
@@ -175,8 +198,40 @@ impl LandingReport {
             "superseded": self.superseded,
             "restored": self.restored,
             "touched": self.touched.to_json(),
+            "delivered": TouchedDays::Days(self.delivered.clone()).to_json(),
+            "names": names.take(NAMED_OBJECTS).collect::<Vec<_>>(),
         });
         CommitMetadata::from_iter([(METADATA_KEY.to_owned(), facts)])
+    }
+}
+
+/// What a landing's commit says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LandingFacts {
+    /// The run that landed.
+    pub run: Option<String>,
+    pub objects: u64,
+    /// The first few of them; none in commits of older programs.
+    pub names: Vec<String>,
+    pub landed: u64,
+    pub rejected: u64,
+    pub touched: TouchedDays,
+}
+
+impl LandingFacts {
+    /// Reads the facts; `None` where the commit is not a landing's.
+    pub fn of_commit(metadata: &CommitMetadata) -> Option<Self> {
+        let facts = metadata.get(METADATA_KEY)?;
+        let count = |name: &str| facts.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let names = facts.get("names").and_then(Value::as_array).into_iter().flatten();
+        Some(Self {
+            run: facts.get("run").and_then(Value::as_str).map(str::to_owned),
+            objects: count("objects"),
+            names: names.filter_map(Value::as_str).map(str::to_owned).collect(),
+            landed: count("landed"),
+            rejected: count("rejected"),
+            touched: TouchedDays::from_commit(metadata),
+        })
     }
 }
 

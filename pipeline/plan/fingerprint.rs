@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use twox_hash::XxHash64;
 
-use crate::config::{Model, ParameterValue, Parameters, Seed, TableName};
+use crate::config::{Materialization, Model, ParameterValue, Parameters, Seed, TableName};
 
 use super::Graph;
 
@@ -21,6 +21,17 @@ pub struct Fingerprint {
     pub sources: Vec<String>,
     /// Whether the day of the run matters.
     pub depends_on_as_of: bool,
+    /// What `definition` is made of, by what people call it, each as a hash.
+    pub parts: BTreeMap<String, String>,
+}
+
+/// The parts that differ, in words: `its SQL`, `parameter churn_window_days`; empty where one of the two has no parts.
+pub(super) fn changed_parts(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
+    if before.is_empty() || now.is_empty() {
+        return Vec::new();
+    }
+    let names: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    names.into_iter().filter(|name| before.get(*name) != now.get(*name)).cloned().collect()
 }
 
 /// The state of one landed source, as far as fingerprints go.
@@ -50,6 +61,13 @@ pub fn fingerprints(
     for name in graph.order() {
         if let (Some(model), Some(references)) = (models.get(name), graph.references(name)) {
             let mut definition = Parts::new(&model.sql);
+            let mut parts = BTreeMap::new();
+            let columns = model.columns.iter().map(|column| format!("{} {:?}", column.name, column.data_type));
+            note(&mut parts, "its SQL", &model.sql);
+            note(&mut parts, "its columns", &columns.collect::<Vec<_>>().join(", "));
+            note(&mut parts, "its materialization", &format!("{:?}", model.materialized));
+            note(&mut parts, "the version of lifecycle", env!("CARGO_PKG_VERSION"));
+            note(&mut parts, "the time zone", timezone.name());
             let mut data = Parts::new("");
             definition.add("version", env!("CARGO_PKG_VERSION"));
             definition.add("timezone", timezone.name());
@@ -59,7 +77,9 @@ pub fn fingerprints(
             }
             let mut depends_on_as_of = references.parameters.contains("as_of");
             for parameter in references.parameters.iter().filter(|name| *name != "as_of") {
-                definition.add(parameter, &parameters.0.get(parameter).map(parameter_text).unwrap_or_default());
+                let text = parameters.0.get(parameter).map(parameter_text).unwrap_or_default();
+                definition.add(parameter, &text);
+                note(&mut parts, &format!("parameter {parameter}"), &text);
             }
             let mut read = Vec::new();
             for table in &references.tables {
@@ -67,14 +87,29 @@ pub fn fingerprints(
                 match table.schema.as_str() {
                     "landed" => {
                         let source = sources.get(&table.table);
-                        definition.add(&key, source.map_or("absent", |source| source.columns.as_str()));
+                        let columns = source.map_or("absent", |source| source.columns.as_str());
+                        definition.add(&key, columns);
+                        note(&mut parts, &format!("the columns of {key}"), columns);
                         data.add(&key, &source.map(source_text).unwrap_or_default());
                         read.push(table.table.clone());
                     }
-                    "seeds" => definition.add(&key, seeds.get(&table.table).map_or("", |seed| seed.csv.as_str())),
+                    "seeds" => {
+                        let csv = seeds.get(&table.table).map_or("", |seed| seed.csv.as_str());
+                        definition.add(&key, csv);
+                        note(&mut parts, &format!("seed {}", table.table), csv);
+                    }
                     _ => {
                         if let Some(upstream) = all.get(table) {
                             definition.add(&key, &upstream.definition);
+                            let of_view = models.get(table).filter(|of| of.materialized == Materialization::View);
+                            match of_view {
+                                Some(_) => upstream.parts.iter().for_each(|(part, hash)| {
+                                    parts.entry(of_another(part, table)).or_insert_with(|| hash.clone());
+                                }),
+                                None => {
+                                    parts.insert(key.clone(), short_hash(&upstream.definition));
+                                }
+                            }
                             data.add(&key, &upstream.rows);
                             depends_on_as_of |= upstream.depends_on_as_of;
                             read.extend(upstream.sources.iter().cloned());
@@ -94,11 +129,26 @@ pub fn fingerprints(
             for check in &model.checks {
                 whole.add(&check.name, &format!("{:?} {:?}", check.kind, check.severity));
             }
-            let fingerprint = Fingerprint { whole: whole.hash(), rows, definition, sources: read, depends_on_as_of };
+            let whole = whole.hash();
+            let fingerprint = Fingerprint { whole, rows, definition, sources: read, depends_on_as_of, parts };
             all.insert(name.clone(), fingerprint);
         }
     }
     all
+}
+
+fn note(parts: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    parts.insert(name.to_owned(), short_hash(value));
+}
+
+/// What a part of a table is called by those who read the table: `its SQL` is `the SQL of staging.orders`.
+pub(super) fn of_another(part: &str, table: &TableName) -> String {
+    part.strip_prefix("its ").map_or_else(|| part.to_owned(), |what| format!("the {what} of {table}"))
+}
+
+/// Enough to see that a text is another one.
+fn short_hash(text: &str) -> String {
+    format!("{:016x}", XxHash64::oneshot(3, text.as_bytes()))
 }
 
 fn source_text(source: &SourceVersion) -> String {

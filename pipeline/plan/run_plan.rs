@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use crate::config::{History, Materialization, Model, Project, TableName};
-use crate::storage::Release;
+use crate::storage::{HistoryDay, Release};
 
 use super::Graph;
-use super::fingerprint::{Fingerprint, SourceVersion, fingerprints};
+use super::fingerprint::{Fingerprint, SourceVersion, changed_parts, fingerprints, of_another};
+use super::late::{Repair, mark_late, repairs};
 
 /// What a plan is made from. Nothing here reads anything.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct PlanInputs<'a> {
     pub current: Option<&'a Release>,
     /// Build every selected table whole, whatever its fingerprint.
     pub full_refresh: bool,
+    /// So many days before its own a run puts late facts into histories; 0: it does not.
+    pub repair_window: u64,
 }
 
 /// What is known of one source when a plan is made.
@@ -41,6 +44,10 @@ pub struct SourceState {
     pub pending_days: Option<BTreeSet<NaiveDate>>,
     /// For each version of the landed table that a current table was built from: the days touched since.
     pub touched_since: BTreeMap<u64, Touched>,
+    /// The same, as histories see it: the days of the facts that landed since; `None`: since nothing was landed.
+    pub facts_since: BTreeMap<Option<u64>, Touched>,
+    /// The days of the waiting objects' facts, as far as their names tell.
+    pub pending_facts: BTreeSet<NaiveDate>,
 }
 
 /// Business days whose rows changed.
@@ -62,6 +69,10 @@ pub struct RunPlan {
     pub sources: Vec<SourceStep>,
     /// In the order in which they are built.
     pub models: Vec<ModelStep>,
+    /// Days of histories that get facts which came late.
+    pub repairs: Vec<Repair>,
+    /// By name, every history of the current release: its days, and what they lack.
+    pub histories: BTreeMap<String, BTreeMap<NaiveDate, HistoryDay>>,
 }
 
 /// One source to land.
@@ -106,13 +117,36 @@ impl Action {
     pub fn is_build(&self) -> bool {
         matches!(self, Action::BuildWhole | Action::BuildDays(_))
     }
+
+    /// `build 2025-12-06`, `build 3 days`, `keep`.
+    pub fn in_words(&self) -> String {
+        match self {
+            Action::View => "view".to_owned(),
+            Action::Empty => "empty".to_owned(),
+            Action::Keep => "keep".to_owned(),
+            Action::BuildWhole => "build".to_owned(),
+            Action::BuildDays(days) => match days.len() {
+                0 => "keep all days".to_owned(),
+                1 => format!("build {}", days_in_words(days)),
+                count => format!("build {count} days"),
+            },
+        }
+    }
 }
 
 impl RunPlan {
     /// Whether there is neither anything to land nor to build.
     pub fn has_nothing_to_do(&self) -> bool {
         let lands = self.sources.iter().any(|source| source.new_objects + source.changed_objects > 0);
-        !lands && !self.models.iter().any(|step| step.action.is_build())
+        !lands && !self.builds() && !self.repairs()
+    }
+
+    pub fn builds(&self) -> bool {
+        self.models.iter().any(|step| step.action.is_build())
+    }
+
+    pub fn repairs(&self) -> bool {
+        self.repairs.iter().any(|repair| !repair.days.is_empty())
     }
 
     pub fn step(&self, model: &TableName) -> Option<&ModelStep> {
@@ -135,15 +169,21 @@ pub fn plan_run(inputs: &PlanInputs<'_>) -> RunPlan {
     let is_current = inputs.current.is_none_or(|release| inputs.as_of >= release.as_of);
     let wanted: Vec<TableName> =
         inputs.selected.iter().filter(|name| is_wanted(inputs, name, is_current, &prints)).cloned().collect();
+    let changes = definition_changes(inputs, &prints);
     let mut models = Vec::new();
     for name in inputs.graph.with_upstream_and_checks(&wanted) {
         if let (Some(model), Some(fingerprint)) = (inputs.project.models.get(&name), prints.get(&name)) {
-            models.push(model_step(inputs, model, fingerprint, is_current));
+            models.push(model_step(inputs, model, fingerprint, changes.get(&name), is_current));
         }
     }
     drop_unneeded_builds(inputs, &mut models, is_current);
     let sources = inputs.sources.iter().map(|(name, state)| source_step(name, state)).collect();
-    RunPlan { job: inputs.job.to_owned(), as_of: inputs.as_of, is_current, sources, models }
+    let histories = mark_late(inputs, &prints);
+    let repairs = match is_current && inputs.repair_window > 0 {
+        true => repairs(inputs, &histories, &models),
+        false => Vec::new(),
+    };
+    RunPlan { job: inputs.job.to_owned(), as_of: inputs.as_of, is_current, sources, models, repairs, histories }
 }
 
 /// For an older day only tables with a history of that day matter, and those that the day does not change.
@@ -169,8 +209,14 @@ fn source_step(name: &str, state: &SourceState) -> SourceStep {
     }
 }
 
-fn model_step(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint, is_current: bool) -> ModelStep {
-    let (action, reason) = decide(inputs, model, fingerprint);
+fn model_step(
+    inputs: &PlanInputs<'_>,
+    model: &Model,
+    fingerprint: &Fingerprint,
+    changes: Option<&Vec<String>>,
+    is_current: bool,
+) -> ModelStep {
+    let (action, reason) = decide(inputs, model, fingerprint, changes);
     let is_table = model.materialized != Materialization::View;
     let publishes = is_table && (is_current || !fingerprint.depends_on_as_of);
     let writes_history = is_table
@@ -180,7 +226,12 @@ fn model_step(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint,
     ModelStep { model: model.name.clone(), action, reason, publishes, writes_history, fingerprint: fingerprint.clone() }
 }
 
-fn decide(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint) -> (Action, String) {
+fn decide(
+    inputs: &PlanInputs<'_>,
+    model: &Model,
+    fingerprint: &Fingerprint,
+    changes: Option<&Vec<String>>,
+) -> (Action, String) {
     if is_unfed(inputs, model) {
         return (Action::Empty, "no source of the project feeds it".to_owned());
     }
@@ -198,7 +249,11 @@ fn decide(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint) -> 
     }
     let changed = changed_sources(inputs, fingerprint, &released.landed);
     if released.definition != fingerprint.definition {
-        return (Action::BuildWhole, "its SQL, its columns, a parameter or a seed changed".to_owned());
+        let reason = match changes {
+            None => "its SQL, its columns, a parameter or a seed changed".to_owned(),
+            Some(parts) => format!("{} changed", parts_in_words(parts)),
+        };
+        return (Action::BuildWhole, reason);
     }
     if let Materialization::Incremental { .. } = model.materialized {
         return match touched_days(inputs, fingerprint, &released.landed) {
@@ -215,6 +270,37 @@ fn decide(inputs: &PlanInputs<'_>, model: &Model, fingerprint: &Fingerprint) -> 
         return (Action::BuildWhole, reason);
     }
     (Action::BuildWhole, format!("{} changed", list(&changed)))
+}
+
+/// What changed of the definitions of tables, and of those that they read, by name. A table whose definition is as it
+/// was is not among them, nor is one whose parts were not recorded.
+fn definition_changes(
+    inputs: &PlanInputs<'_>,
+    prints: &BTreeMap<TableName, Fingerprint>,
+) -> BTreeMap<TableName, Vec<String>> {
+    let mut all: BTreeMap<TableName, Vec<String>> = BTreeMap::new();
+    for model in inputs.graph.order() {
+        let released = inputs.current.and_then(|release| release.tables.get(&model.to_string()));
+        let (Some(released), Some(print)) = (released, prints.get(model)) else { continue };
+        if released.definition == print.definition {
+            continue;
+        }
+        let upstream = inputs.graph.upstream(model);
+        let mut seen = BTreeSet::new();
+        let mut changes = Vec::new();
+        for part in changed_parts(&released.parts, &print.parts) {
+            let table = upstream.iter().find(|table| table.to_string() == part);
+            let deeper: Vec<String> = match table.and_then(|table| Some((table, all.get(table)?))) {
+                Some((table, parts)) => parts.iter().map(|part| of_another(part, table)).collect(),
+                None => vec![part],
+            };
+            changes.extend(deeper.into_iter().filter(|part| seen.insert(part.clone())));
+        }
+        if !changes.is_empty() {
+            all.insert(model.clone(), changes);
+        }
+    }
+    all
 }
 
 /// A staging model reads only sources, and the job has none of them.
@@ -281,6 +367,17 @@ fn drop_unneeded_builds(inputs: &PlanInputs<'_>, models: &mut Vec<ModelStep>, is
         }
     }
     models.retain(|step| needed.contains(&step.model));
+}
+
+/// `its SQL, parameter churn_window_days and seed stages`.
+fn parts_in_words(parts: &[String]) -> String {
+    const NAMED: usize = 5;
+    let more = parts.len().saturating_sub(NAMED);
+    match parts.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().as_slice() {
+        named if more > 0 => format!("{} and {more} more", named.join(", ")),
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        named => named.concat(),
+    }
 }
 
 fn list(names: &[String]) -> String {

@@ -15,6 +15,8 @@ pub struct Contents {
     pub partition_columns: Vec<String>,
     pub files: Vec<DataFile>,
     pub description: Option<String>,
+    /// What the commit says of itself besides the run's id.
+    pub facts: CommitMetadata,
 }
 
 impl Contents {
@@ -25,6 +27,7 @@ impl Contents {
             partition_columns: snapshot.partition_columns.clone(),
             files: snapshot.files.clone(),
             description: snapshot.description().map(str::to_owned),
+            facts: CommitMetadata::new(),
         }
     }
 
@@ -65,7 +68,7 @@ pub async fn commit_files(
     let missing = |files: &[DataFile], from: &BTreeSet<String>| -> Vec<DataFile> {
         files.iter().filter(|file| !from.contains(file.path())).cloned().collect()
     };
-    let mut metadata = CommitMetadata::new();
+    let mut metadata = wanted.facts.clone();
     metadata.insert("lifecycleRun".to_owned(), json!(run_id));
     let next = base.map_or(0, |snapshot| i64::try_from(snapshot.version + 1).unwrap_or(i64::MAX));
     let change = Change {

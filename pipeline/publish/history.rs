@@ -11,7 +11,7 @@ use futures::StreamExt;
 use crate::config::History;
 use crate::storage::{COLUMN_COMMENT, DataFile, Snapshot, StorageError, Table};
 
-use super::{Contents, set_files};
+use super::{Contents, build_facts, set_files};
 
 /// The column that says which day a row of a history is as of; the table is partitioned by it.
 pub const AS_OF: &str = "as_of";
@@ -32,6 +32,10 @@ pub struct HistoryRequest<'a> {
     /// The table's columns, with what each is.
     pub described: &'a SchemaRef,
     pub run_id: &'a str,
+    /// The landed versions that the days' rows come from.
+    pub landed: &'a BTreeMap<String, u64>,
+    /// The release that will name the commit.
+    pub release: u64,
 }
 
 /// Writes the rows of a table's files as those of a day of its history; they stay invisible until a commit.
@@ -59,6 +63,8 @@ pub async fn write_history_day(
 
 /// Puts days' rows in the place of what the history had of those days, and drops days that it does not keep.
 pub async fn commit_history(request: HistoryRequest<'_>) -> Result<Snapshot, StorageError> {
+    let days: BTreeSet<NaiveDate> = request.days.keys().copied().collect();
+    let facts = build_facts(Some(&days), request.landed, request.release);
     let is_written = |file: &&DataFile| day_of(file).is_some_and(|day| request.days.contains_key(&day));
     let mut files: Vec<DataFile> = request.before.iter().filter(|file| !is_written(file)).cloned().collect();
     files.extend(request.days.into_values().flatten());
@@ -69,8 +75,19 @@ pub async fn commit_history(request: HistoryRequest<'_>) -> Result<Snapshot, Sto
         partition_columns: vec![AS_OF.to_owned()],
         files,
         description: Some(format!("Snapshots of: {}", request.description)),
+        facts,
     };
     set_files(request.history_table, request.base, &contents, request.run_id).await
+}
+
+/// The rows of a day of a history.
+pub fn files_of_day(files: &[DataFile], day: NaiveDate) -> Vec<DataFile> {
+    files.iter().filter(|file| day_of(file) == Some(day)).cloned().collect()
+}
+
+/// The days of which a history has rows.
+pub fn days_of(files: &[DataFile]) -> BTreeSet<NaiveDate> {
+    files.iter().filter_map(day_of).collect()
 }
 
 fn day_of(file: &DataFile) -> Option<NaiveDate> {
@@ -78,7 +95,7 @@ fn day_of(file: &DataFile) -> Option<NaiveDate> {
 }
 
 /// The days that a history keeps of those that it has.
-fn kept_days(days: BTreeSet<NaiveDate>, keeps: History) -> BTreeSet<NaiveDate> {
+pub fn kept_days(days: BTreeSet<NaiveDate>, keeps: History) -> BTreeSet<NaiveDate> {
     let newest = days.last().copied();
     days.into_iter().filter(|day| keeps != History::None && (Some(*day) == newest || keeps.keeps_past(*day))).collect()
 }

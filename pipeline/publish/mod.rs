@@ -9,6 +9,7 @@
 
 mod contents;
 mod exports;
+mod facts;
 mod history;
 mod rollback;
 mod settle;
@@ -16,7 +17,8 @@ mod vacuum;
 
 pub use contents::{Contents, set_files};
 pub use exports::{ExportRecord, ExportRequest, write_exports};
-pub use history::{HistoryRequest, commit_history, write_history_day};
+pub use facts::{build_facts, days_of_build, landed_of_commit, release_of_commit};
+pub use history::{HistoryRequest, commit_history, days_of, files_of_day, kept_days, write_history_day};
 pub use rollback::{Rollback, plan_rollback};
 pub use settle::{Unsettled, find_unsettled};
 pub use vacuum::{LEAST_RELEASES, OldReleases, SweptFolder, VacuumScope, YOUNG, find_old_releases, find_unneeded};

@@ -23,6 +23,10 @@ pub enum RunError {
     Selector(SelectorError),
     #[error("job `{job}` does not build `{model}`")]
     NotOfJob { job: String, model: String },
+    #[error("no job builds `{table}`")]
+    UnknownTable { table: String, known: Vec<String> },
+    #[error("`{table}` is not built by days")]
+    NoDays { table: String },
     #[error("job `{job}` is being run by {owner} since {since}")]
     Busy { job: String, owner: String, since: DateTime<Utc> },
     #[error("a backfill of job `{job}` is being run by {owner} since {since}")]

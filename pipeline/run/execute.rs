@@ -15,12 +15,14 @@ use crate::transform::{Bindings, Workspace};
 
 use super::build::{Builder, BuiltTable, build_tables, checks_at_once, sweep};
 use super::carried::{Carried, Left};
+use super::histories::Histories;
 use super::landed::Landed;
 use super::landing::land_source;
 use super::lease::HeldLease;
 use super::prepare::{Prepared, check_request, find_job, prepare};
 use super::record::record;
 use super::release::{Publication, export, pin, publish, settle};
+use super::repair::{Repair, RepairReport};
 use super::retry::Attempt;
 use super::turns;
 use super::watched::{self, Watched};
@@ -34,6 +36,8 @@ pub struct RunReport {
     pub landings: Vec<LandingReport>,
     pub tables: Vec<TableReport>,
     pub findings: Vec<Finding>,
+    /// Days of histories that got facts which came late.
+    pub repairs: Vec<RepairReport>,
     /// `None` where there was nothing to do.
     pub release: Option<Release>,
     pub seconds: f64,
@@ -58,6 +62,7 @@ pub(super) struct Progressed {
     pub landings: Vec<LandingReport>,
     pub tables: Vec<TableReport>,
     pub findings: Vec<Finding>,
+    pub repairs: Vec<RepairReport>,
 }
 
 /// A run that was recorded as begun.
@@ -148,7 +153,8 @@ pub(super) async fn run_attempt(
         Ok(mut run) => {
             let span = run.span.clone();
             let (watched, watching) = span.in_scope(|| Watched::begin(project, state, surroundings, request, &run));
-            let working = work(project, &watching, request, &lease, &mut run, carried);
+            // On the heap: what a run holds while it works is large.
+            let working = Box::pin(work(project, &watching, request, &lease, &mut run, carried));
             let outcome = working.instrument(span.clone()).await;
             let ended = outcome.as_ref().map(|(_, release)| release.as_ref());
             let recorded = run.record(state, surroundings, ended).await;
@@ -160,6 +166,7 @@ pub(super) async fn run_attempt(
                 landings: run.done.landings,
                 tables: run.done.tables,
                 findings: run.done.findings,
+                repairs: run.done.repairs,
                 release,
                 seconds: started.elapsed().as_secs_f64(),
             })
@@ -261,7 +268,23 @@ pub(super) async fn build_and_publish(
         carried: Some(carried),
     };
     let mut built = Vec::new();
-    let outcome = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built).await;
+    let building = build_and_check(&builder, surroundings, plan, prepared, &mut run.done, &mut built);
+    let outcome = Box::pin(building).await;
+    let repaired = match outcome {
+        Ok(()) => {
+            let day = (&workspace, built.as_slice(), run.done.findings.as_slice());
+            Box::pin(Repair::begin(project, surroundings, landed, plan, day)).await
+        }
+        Err(error) => Err(error),
+    };
+    let (mut repair, ready) = match repaired {
+        Ok(repaired) => repaired,
+        Err(error) => {
+            let (graph, findings) = (&prepared.graph, run.done.findings.as_slice());
+            carried.take(built, Left { plan, graph, findings, is_tried: false }).await;
+            return Err(error);
+        }
+    };
     let publication = Publication {
         project,
         warehouse: &warehouse,
@@ -270,28 +293,29 @@ pub(super) async fn build_and_publish(
         as_of: request.as_of,
         current: prepared.current.as_ref(),
         built: &built,
-        staged: Vec::new(),
+        staged: ready.staged.clone(),
+        histories: Histories { planned: plan.histories.clone(), verified: ready.verified.clone() },
         landed: landed.versions(),
         now: (surroundings.clock)(),
     };
-    let pinned = match outcome {
-        Ok(()) => pin(&publication, lease).await,
-        Err(error) => Err(error),
-    };
-    let published = match pinned {
+    let published = match pin(&publication, lease).await {
         Ok(pinned) => {
             let publishing = publish(&publication, pinned, lease, surroundings);
             let publishing = publishing.instrument(tracing::info_span!("publish", tables = built.len()));
             publishing.await.map_err(|error| (error, true))
         }
-        Err(error) => Err((error, false)),
+        Err(error) => {
+            repair.discard(&ready).await;
+            Err((error, false))
+        }
     };
     match published {
         Ok(release) => {
             note_versions(&mut run.done.tables, &release);
             carried.forget(&built);
             sweep(&built, |built| built.step.publishes).await;
-            Ok(release)
+            run.done.repairs.extend(ready.reports);
+            Box::pin(repair.go_on(release, &publication, lease, &mut run.done.repairs)).await
         }
         Err((error, is_tried)) => {
             let (graph, findings) = (&prepared.graph, run.done.findings.as_slice());

@@ -10,6 +10,8 @@ use crate::state::RunTrouble;
 const LISTED: usize = 10;
 /// How many objects are named.
 const OBJECTS: usize = 3;
+/// How many refused rows are shown: where nothing was landed they can be seen nowhere else.
+const ROWS: usize = 5;
 
 impl RunError {
     /// What led to it, beyond the chain of its sources: findings, reasons for refused rows. Never holds a value of a
@@ -57,7 +59,7 @@ impl RunError {
     }
 }
 
-/// Why rows were refused, the most frequent reasons first, and in which objects.
+/// Why rows were refused, the most frequent reasons first, in which objects, and some of the rows, masked.
 fn reasons(landing: &LandingReport) -> Vec<String> {
     let mut reasons: Vec<(&String, &u64)> = landing.reasons.iter().collect();
     reasons.sort_by(|left, right| right.1.cmp(left.1).then(left.0.cmp(right.0)));
@@ -68,7 +70,24 @@ fn reasons(landing: &LandingReport) -> Vec<String> {
         .iter()
         .take(OBJECTS)
         .map(|object| format!("object {}: {} of {} rows", object.name, object.rejected, object.rows_in));
-    reasons.chain(objects).collect()
+    let mut samples: Vec<_> = landing.samples.iter().collect();
+    samples.sort_by_key(|row| std::cmp::Reverse(count_of(landing, &row.reason)));
+    let samples = samples.iter().take(ROWS);
+    let rows = samples.map(|row| format!("{} line {}: {}: {}", row.object, row.line, row.reason, start_of(&row.raw)));
+    reasons.chain(objects).chain(rows).collect()
+}
+
+/// How often a reason was given, whatever the value.
+fn count_of(landing: &LandingReport, reason: &str) -> u64 {
+    let kind = reason.split_once(": ").map_or(reason, |(kind, _)| kind);
+    landing.reasons.get(kind).copied().unwrap_or_default()
+}
+
+/// The beginning of a record, in one line.
+fn start_of(raw: &str) -> String {
+    const MOST: usize = 200;
+    let line: String = raw.chars().take(MOST).map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    if raw.chars().nth(MOST).is_some() { format!("{line}…") } else { line }
 }
 
 /// One line about a check that found something.

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Project, Source};
+use crate::config::{Project, Source, TableName};
 use crate::land::LandingPlan;
 use crate::plan::{PlanInputs, RunPlan, SourceState, plan_run};
 use crate::transform::LandedTable;
 
 use super::build::landed_tables;
-use super::prepare::{Prepared, states_after_landing};
+use super::prepare::{Prepared, repair_window, states_after_landing};
 use super::{RunError, RunRequest, Surroundings, warehouse};
 
 /// A prepared job after its landing: from here on, plans cost nothing, for whatever day.
+#[derive(Clone)]
 pub(super) struct Landed {
     /// Its sources have nothing waiting any more.
     pub prepared: Prepared,
@@ -34,16 +35,23 @@ impl Landed {
 
     /// Plans a run with the days that the landed objects really touched.
     pub fn plan(&self, project: &Project, request: &RunRequest) -> RunPlan {
+        self.plan_of(project, request, &self.prepared.selected)
+    }
+
+    /// The same, for some models only.
+    pub fn plan_of(&self, project: &Project, request: &RunRequest, selected: &[TableName]) -> RunPlan {
+        let window = project.jobs.get(&request.job).map_or(0, |job| repair_window(job, request));
         plan_run(&PlanInputs {
             project,
             graph: &self.prepared.graph,
             job: &request.job,
             parameters: &self.prepared.parameters,
             as_of: request.as_of,
-            selected: &self.prepared.selected,
+            selected,
             sources: &self.states,
             current: self.prepared.current.as_ref(),
             full_refresh: request.full_refresh,
+            repair_window: window,
         })
     }
 

@@ -17,24 +17,28 @@ mod dictionary;
 mod error;
 mod execute;
 mod explain;
+mod histories;
 mod landed;
 mod landing;
 mod lease;
 mod prepare;
 mod record;
 mod release;
+mod repair;
 mod replay;
 mod retry;
+mod rollback;
 mod shared_tables;
 mod turns;
 mod vacuum;
 mod validate;
 mod view;
 mod watched;
+mod why;
 
 pub use backfill::{
-    BackfillListener, BackfillOutlook, BackfillProgress, BackfillWork, DayChoice, DayOutlook, DayReport, EndedDay, Pace,
-    backfill_outlook, backfill_progress, choose_days, create_backfill, run_backfill,
+    BackfillListener, BackfillOutlook, BackfillProgress, BackfillWork, DayChoice, DayOutlook, DayReport, EndedDay,
+    Pace, backfill_outlook, backfill_progress, choose_days, create_backfill, run_backfill,
 };
 pub use cases::{BuildSetting, CaseError, CaseOutcome, Cell, ModelBuilder, batch, cells, run_case, run_cases};
 pub use dictionary::data_dictionary;
@@ -44,12 +48,14 @@ pub use execute::{RunReport, TableReport, run_job};
 pub use explain::finding_text;
 pub use lease::{host_name, owner as this_process};
 pub use prepare::{Prepared, prepare, select_cases};
-pub use release::rollback_job;
+pub use repair::{RepairOutcome, RepairReport};
 pub use replay::{ReplayPlan, ReplayReport, Replayed, plan_replay, replay_rejected};
 pub use retry::{FailedAttempt, RetryListener, WhenBusy, backoff, run_with_retries};
+pub use rollback::rollback_job;
 pub use vacuum::{VacuumReport, VacuumRequest, VacuumedFolder, vacuum};
 pub use validate::validate_project;
 pub use view::{ReleaseView, open_release};
+pub use why::{Explanation, LandingInput, SourceInput, UpstreamTable, Verdict, WaitingObject, explain, find_table};
 
 use std::sync::Arc;
 

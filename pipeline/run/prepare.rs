@@ -6,15 +6,21 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::config::{Case, Job, ModelGraph, Parameters, Problem, Problems, Project, Source, TableName, select_models};
 use crate::land::{LandingPlan, TouchedDays, landed_schema};
-use crate::plan::{Graph, GraphMistake, PlanInputs, RunPlan, SourceState, SourceVersion, Touched, nearest, plan_run};
-use crate::storage::{Release, Snapshot, StorageError, Table, Warehouse};
+use crate::plan::{
+    Graph, GraphMistake, PlanInputs, RunPlan, SourceState, SourceVersion, Touched, model_of_history, nearest, plan_run,
+};
+use crate::publish::days_of;
+use crate::storage::{CommitMetadata, HistoryDay, Release, Snapshot, StorageError, Table, Warehouse};
 
 use super::{RunError, RunRequest, Surroundings, landing, parameters, warehouse};
 
 /// Sources whose drop zones are listed at once.
 const SOURCES_AT_ONCE: usize = 8;
+/// Commits of one table that are read at once.
+const COMMITS_AT_ONCE: usize = 8;
 
 /// A job that is ready to be planned, and its plan.
+#[derive(Clone)]
 pub struct Prepared {
     pub plan: RunPlan,
     pub graph: Graph,
@@ -27,6 +33,7 @@ pub struct Prepared {
 }
 
 /// One source with its landed table.
+#[derive(Clone)]
 pub struct PreparedSource {
     pub source: Source,
     pub table: Table,
@@ -117,7 +124,11 @@ pub async fn prepare(
     let graph = graph(project).map_err(RunError::Problems)?;
     let selected = select(project, &graph, job, request)?;
     let warehouse = warehouse(project, &surroundings.stores);
-    let current = warehouse.current_release(&job.name).await?;
+    let mut current = warehouse.current_release(&job.name).await?;
+    if let Some(release) = &mut current {
+        fill_history_days(&warehouse, release).await?;
+    }
+    let repair_window = repair_window(job, request);
     let needed = needed_sources(&graph, job, &selected, !request.select.is_empty());
     let preparing = needed.into_iter().map(|source| prepare_source(project, surroundings, &warehouse, source));
     let sources: Vec<PreparedSource> = stream::iter(preparing).buffered(SOURCES_AT_ONCE).try_collect().await?;
@@ -137,10 +148,17 @@ pub async fn prepare(
         sources: &states,
         current: current.as_ref(),
         full_refresh: request.full_refresh,
+        repair_window,
     });
     let mut plan = plan;
     plan.sources.retain(|step| sources.iter().any(|source| source.source.name == step.source));
     Ok(Prepared { plan, graph, parameters, current, sources, selected })
+}
+
+/// So many days back a run puts late facts into histories; one that builds only some tables, or with other parameters,
+/// leaves that to the next.
+pub(super) fn repair_window(job: &Job, request: &RunRequest) -> u64 {
+    if request.select.is_empty() && request.variables.is_empty() { job.repair_window } else { 0 }
 }
 
 /// What is known of the sources when the waiting objects have landed.
@@ -227,41 +245,67 @@ async fn source_state(
         Some(snapshot) => landed_schema(&source.source, &snapshot.schema),
         None => crate::land::contract_schema(&source.source),
     };
-    let days = diff.days();
     let by_name = source.source.event_time.is_some() && source.source.location.contains("{day}");
     let mut built_from: BTreeSet<u64> = BTreeSet::new();
     for table in current.iter().flat_map(|release| release.tables.values()) {
         built_from.extend(table.landed.get(&source.source.name));
     }
-    let mut touched_since = BTreeMap::new();
-    for built in built_from {
-        touched_since.insert(built, touched(&source.table, built, version).await?);
+    let is_new = current.is_some_and(|release| !release.landed.contains_key(&source.source.name));
+    let first = built_from.first().map(|built| built + 1).into_iter().chain(is_new.then_some(0)).min();
+    let commits = commits(&source.table, first, version).await?;
+    let has_event_time = source.source.event_time.is_some();
+    let days = |metadata: &CommitMetadata| TouchedDays::from_commit(metadata);
+    let facts = |metadata: &CommitMetadata| TouchedDays::facts_of_commit(metadata, has_event_time);
+    let touched_since = built_from.iter().map(|built| (*built, since(&commits, built + 1, &days))).collect();
+    let mut facts_since: BTreeMap<Option<u64>, Touched> =
+        built_from.iter().map(|built| (Some(*built), since(&commits, built + 1, &facts))).collect();
+    if is_new {
+        facts_since.insert(None, since(&commits, 0, &facts));
     }
+    let pending_facts = if is_pending { diff.delivered() } else { BTreeSet::new() };
     Ok(SourceState {
         version: SourceVersion { version, is_pending, columns: columns.to_string() },
         new_objects: diff.new.len(),
         changed_objects: diff.changed.len(),
         unchanged_objects: diff.unchanged,
         bytes: diff.bytes(),
-        pending_days: by_name.then_some(days),
+        pending_days: by_name.then_some(diff.days()),
         touched_since,
+        facts_since,
+        pending_facts,
     })
 }
 
-/// The days that commits after a version touched.
-async fn touched(table: &Table, since: u64, until: Option<u64>) -> Result<Touched, StorageError> {
+/// What the commits of a table say of themselves, from one version to another; `None` for each whose log entry is gone.
+type Commits = BTreeMap<u64, Option<CommitMetadata>>;
+
+async fn commits(table: &Table, first: Option<u64>, last: Option<u64>) -> Result<Commits, StorageError> {
+    let (Some(first), Some(last)) = (first, last) else { return Ok(Commits::new()) };
+    let reading = (first..=last).map(|version| async move { Ok((version, table.commit_metadata(version).await?)) });
+    stream::iter(reading).buffered(COMMITS_AT_ONCE).try_collect().await
+}
+
+/// The days that commits touched from a version on.
+fn since(commits: &Commits, first: u64, days: &impl Fn(&CommitMetadata) -> TouchedDays) -> Touched {
     let mut all = TouchedDays::default();
-    for version in since + 1..=until.unwrap_or(since) {
-        match table.commit_metadata(version).await? {
-            Some(metadata) => all.extend(TouchedDays::from_commit(&metadata)),
-            // The log has been cleaned up that far back.
-            None => all = TouchedDays::All,
-        }
+    for metadata in commits.range(first..).map(|(_, metadata)| metadata) {
+        // The log may have been cleaned up that far back.
+        all.extend(metadata.as_ref().map_or(TouchedDays::All, days));
     }
-    Ok(match all {
+    match all {
         TouchedDays::All => Touched::All,
         TouchedDays::Days(days) => Touched::Days(days),
-    })
+    }
+}
+
+/// Says which days the histories of a release have where its record does not: an older program wrote it.
+async fn fill_history_days(warehouse: &Warehouse, release: &mut Release) -> Result<(), StorageError> {
+    for (name, released) in release.tables.iter_mut().filter(|(_, released)| released.days.is_empty()) {
+        let Some((schema, table)) = model_of_history(name).and_then(|_| name.split_once('.')) else { continue };
+        let snapshot = warehouse.table(schema, table)?.snapshot_at(released.version).await?;
+        released.days = days_of(&snapshot.files).into_iter().map(|day| (day, HistoryDay::default())).collect();
+    }
+    Ok(())
 }
 
 /// What to say about a name that nothing has.

@@ -1,11 +1,16 @@
 //! What is written down about a run.
 
 use crate::check::{Finding, Outcome};
-use crate::state::{CheckRecord, CheckStatus, RunFinish, RunOutcome, State, TableAction, TableRecord};
+use crate::plan::late_in_words;
+use crate::state::{
+    CheckRecord, CheckStatus, RepairRecord, RepairStatus, RunFinish, RunOutcome, State, TableAction, TableRecord,
+};
 use crate::storage::Release;
+use crate::transform::Moved;
 
 use super::error::chain;
 use super::execute::{RunAtWork, TableReport};
+use super::repair::{RepairOutcome, RepairReport};
 use super::{RunError, Surroundings};
 
 /// Writes down what a run did, and how it ended.
@@ -19,8 +24,12 @@ pub(super) async fn record(
     state.record_sources(run_id, &done.sources).await?;
     state.record_tables(run_id, &done.tables.iter().map(table_record).collect::<Vec<_>>()).await?;
     state.record_checks(run_id, &done.findings.iter().map(check_record).collect::<Vec<_>>()).await?;
+    state.record_repairs(run_id, &done.repairs.iter().map(repair_record).collect::<Vec<_>>()).await?;
+    let repairs = repairs_in_words(&done.repairs);
+    let has_failed = done.repairs.iter().any(|repair| matches!(repair.outcome, RepairOutcome::Failed(_)));
     let (run_outcome, message, release) = match outcome {
-        Ok(Some(release)) => (RunOutcome::Succeeded, None, Some(release.number)),
+        Ok(release) if has_failed => (RunOutcome::PartlyFailed, repairs, release.map(|release| release.number)),
+        Ok(Some(release)) => (RunOutcome::Succeeded, repairs, Some(release.number)),
         Ok(None) => (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None),
         Err(error @ RunError::Checks(_)) => (RunOutcome::ChecksFailed, Some(error.to_string()), None),
         Err(error @ RunError::Interrupted) => (RunOutcome::Interrupted, Some(error.to_string()), None),
@@ -65,5 +74,38 @@ fn check_record(finding: &Finding) -> CheckRecord {
         bad_rows,
         sample,
         seconds: finding.seconds,
+    }
+}
+
+fn repair_record(repair: &RepairReport) -> RepairRecord {
+    let late = late_in_words(&repair.late);
+    let (status, reason, moved) = match &repair.outcome {
+        RepairOutcome::Moved(moved) => (RepairStatus::Moved, late, *moved),
+        RepairOutcome::Unmoved => (RepairStatus::Unmoved, late, Moved::default()),
+        RepairOutcome::Failed(error) => (RepairStatus::Failed, format!("{late}: {error}"), Moved::default()),
+        RepairOutcome::Left => (RepairStatus::Left, late, Moved::default()),
+    };
+    RepairRecord {
+        table: repair.table.to_string(),
+        as_of: repair.as_of,
+        status,
+        reason,
+        added: moved.added,
+        removed: moved.removed,
+        changed: moved.changed,
+    }
+}
+
+/// `late facts moved 3 days of histories`; `None` where nothing moved or failed.
+fn repairs_in_words(repairs: &[RepairReport]) -> Option<String> {
+    let days = |count: usize| if count == 1 { "1 day".to_owned() } else { format!("{count} days") };
+    let count = |is: fn(&RepairOutcome) -> bool| repairs.iter().filter(|repair| is(&repair.outcome)).count();
+    let moved = count(|outcome| matches!(outcome, RepairOutcome::Moved(_)));
+    let failed = count(|outcome| matches!(outcome, RepairOutcome::Failed(_)));
+    let moved = (moved > 0).then(|| format!("late facts moved {} of histories", days(moved)));
+    let failed = (failed > 0).then(|| format!("{} of histories could not be repaired", days(failed)));
+    match (moved, failed) {
+        (Some(moved), Some(failed)) => Some(format!("{moved}; {failed}")),
+        (moved, failed) => moved.or(failed),
     }
 }

@@ -1,27 +1,24 @@
-//! Publishes what was built: commits, histories, the record, exports; and rollback.
+//! Publishes what was built: commits, histories, the record, exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::{StreamExt, TryStreamExt};
-use uuid::Uuid;
 
 use crate::config::{Job, Project, TableName};
-use crate::plan::ModelStep;
+use crate::plan::{Action, ModelStep, history_of};
 use crate::publish::{
-    Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, commit_history, find_unsettled, plan_rollback,
+    Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, build_facts, commit_history, find_unsettled,
     record_release, set_files, write_exports, write_history_day,
 };
-use crate::state::State;
-use crate::storage::{
-    Announcement, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse, require_conditional_put,
-};
+use crate::storage::{Announcement, Built, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse};
 use crate::transform::described_schema;
 
 use super::build::BuiltTable;
+use super::histories::Histories;
 use super::lease::HeldLease;
-use super::{RunError, Surroundings, warehouse};
+use super::{RunError, Surroundings};
 
 /// What is to be published.
 pub(super) struct Publication<'a> {
@@ -34,6 +31,8 @@ pub(super) struct Publication<'a> {
     pub built: &'a [BuiltTable],
     /// Days of histories that were written before.
     pub staged: Vec<StagedHistory>,
+    /// What the plan says of the days of all histories.
+    pub histories: Histories,
     pub landed: BTreeMap<String, u64>,
     pub now: DateTime<Utc>,
 }
@@ -129,7 +128,11 @@ async fn pin_table(publication: &Publication<'_>, name: &TableName) -> Result<Pi
     Ok(PinnedTable { table, base, before })
 }
 
-async fn announce(warehouse: &Warehouse, announcement: &Announcement, lease: &HeldLease) -> Result<(), RunError> {
+pub(super) async fn announce(
+    warehouse: &Warehouse,
+    announcement: &Announcement,
+    lease: &HeldLease,
+) -> Result<(), RunError> {
     let failed = |source| PublishError::Announcement { job: announcement.job.clone(), source };
     warehouse.announce(announcement).await.map_err(failed)?;
     if let Err(error) = lease.require().await {
@@ -151,13 +154,9 @@ fn is_committed(built: &BuiltTable) -> bool {
     built.step.publishes && built.step.action.is_build()
 }
 
-fn history_of(model: &TableName) -> TableName {
-    TableName::new(&model.schema, format!("{}_history", model.table))
-}
-
 impl Publication<'_> {
     /// The number that its release will have.
-    fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.current.map_or(1, |release| release.number + 1)
     }
 }
@@ -177,6 +176,7 @@ pub(super) async fn publish(
         let mut tables: BTreeMap<String, ReleasedTable> =
             publication.current.map(|release| release.tables.clone()).unwrap_or_default();
         let mut staged: BTreeMap<TableName, Vec<StagedHistory>> = BTreeMap::new();
+        let mut written = publication.histories.verified.clone();
         for history in &publication.staged {
             staged.entry(history.step.model.clone()).or_default().push(history.clone());
         }
@@ -193,10 +193,13 @@ pub(super) async fn publish(
             }
             stage.advance(1);
         }
-        for days in staged.into_values() {
+        for (model, days) in staged {
+            let of_model = written.entry(history_of(&model).to_string()).or_default();
+            of_model.extend(days.iter().map(|day| day.as_of));
             let (name, released) = history(publication, &pinned, days).await?;
             tables.insert(name, released);
         }
+        publication.histories.note(publication, &written, &mut tables);
         Ok(tables)
     };
     let as_of = publication.current.map_or(publication.as_of, |release| release.as_of.max(publication.as_of));
@@ -231,7 +234,7 @@ pub(super) async fn publish(
 }
 
 /// Makes a release the current one.
-async fn record(
+pub(super) async fn record(
     warehouse: &Warehouse,
     announcement: &Announcement,
     release: Release,
@@ -248,7 +251,7 @@ async fn record(
 }
 
 /// After a publication that failed half-way: whoever reads a table's newest version finds the release again at once.
-async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &HeldLease, error: &RunError) {
+pub(super) async fn set_back(warehouse: &Warehouse, announcement: &Announcement, lease: &HeldLease, error: &RunError) {
     if lease.require().await.is_err() {
         // Its successor does it.
         return;
@@ -268,11 +271,16 @@ async fn commit(publication: &Publication<'_>, pinned: &Pinned, built: &BuiltTab
     let (Some(candidate), Some(pinned)) = (&built.candidate, pinned.tables.get(&name.to_string())) else {
         return Err(RunError::NothingPublished { job: publication.job.name.clone() });
     };
+    let days = match &built.step.action {
+        Action::BuildDays(days) => Some(days),
+        _ => None,
+    };
     let contents = Contents {
         schema: described(publication.project, name, &candidate.schema),
         partition_columns: Vec::new(),
         files: candidate.files.clone(),
         description: Some(description(publication.project, name)),
+        facts: build_facts(days, &landed_of(publication, &built.step), publication.number()),
     };
     let snapshot = set_files(&pinned.table, pinned.base.as_ref(), &contents, publication.run_id)
         .await
@@ -325,6 +333,8 @@ async fn history(
         base: pinned.base.as_ref(),
         before: &pinned.before,
         keeps: model.history,
+        landed: &landed_of(publication, &step),
+        release: publication.number(),
         days: days.into_iter().map(|day| (day.as_of, day.files)).collect(),
         description: &model.description,
         described: &described_schema(&model.columns),
@@ -343,12 +353,21 @@ fn released(publication: &Publication<'_>, step: &ModelStep, snapshot: &Snapshot
         bytes: snapshot.files.iter().map(crate::storage::DataFile::size).sum(),
         fingerprint: fingerprint.whole.clone(),
         definition: fingerprint.definition.clone(),
-        landed: fingerprint
-            .sources
-            .iter()
-            .filter_map(|source| publication.landed.get(source).map(|version| (source.clone(), *version)))
-            .collect(),
+        landed: landed_of(publication, step),
+        parts: fingerprint.parts.clone(),
+        built: Some(Built {
+            release: publication.number(),
+            run_id: publication.run_id.to_owned(),
+            at: publication.now,
+        }),
+        days: BTreeMap::new(),
     }
+}
+
+/// The landed versions that a table's rows come from.
+fn landed_of(publication: &Publication<'_>, step: &ModelStep) -> BTreeMap<String, u64> {
+    let sources = step.fingerprint.sources.iter();
+    sources.filter_map(|source| Some((source.clone(), *publication.landed.get(source)?))).collect()
 }
 
 fn description(project: &Project, name: &TableName) -> String {
@@ -425,61 +444,4 @@ async fn write_marts(
         write_exports(warehouse, &request, &job.exports).await?;
     }
     Ok(())
-}
-
-/// Publishes an earlier release of a job again; without a number, the one before the current.
-pub async fn rollback_job(
-    project: &Project,
-    state: &State,
-    surroundings: &Surroundings,
-    job: &str,
-    number: Option<u64>,
-) -> Result<Release, RunError> {
-    let job = super::prepare::find_job(project, job)?;
-    let lease = HeldLease::take(state, &job.name, &surroundings.clock).await?;
-    let outcome = roll_back(project, surroundings, &lease, job, number).await;
-    let given_back = lease.give_back().await;
-    let release = outcome?;
-    given_back?;
-    Ok(release)
-}
-
-async fn roll_back(
-    project: &Project,
-    surroundings: &Surroundings,
-    lease: &HeldLease,
-    job: &Job,
-    number: Option<u64>,
-) -> Result<Release, RunError> {
-    let warehouse = warehouse(project, &surroundings.stores);
-    let run_id = Uuid::now_v7().to_string();
-    settle(&warehouse, lease, &run_id).await?;
-    let current = warehouse
-        .current_release(&job.name)
-        .await?
-        .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
-    let number = number.unwrap_or(current.number.saturating_sub(1));
-    require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
-    let rollback = plan_rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
-    let announcement = Announcement {
-        job: job.name.clone(),
-        run_id: run_id.clone(),
-        release: rollback.number(),
-        tables: rollback.tables(),
-        is_fenced: false,
-    };
-    announce(&warehouse, &announcement, lease).await?;
-    let recorded = match rollback.commit().await {
-        Ok(release) => record(&warehouse, &announcement, release, lease).await,
-        Err(error) => Err(error.into()),
-    };
-    let release = match recorded {
-        Ok(release) => release,
-        Err(error) => {
-            set_back(&warehouse, &announcement, lease, &error).await;
-            return Err(error);
-        }
-    };
-    export(project, &warehouse, job, &release, None).await?;
-    Ok(release)
 }

@@ -29,6 +29,7 @@ mod ops;
 mod place;
 mod recording;
 mod records;
+mod repairs;
 mod rows;
 mod runs;
 mod schedule_records;
@@ -52,6 +53,7 @@ pub use records::{
     CheckRecord, CheckStatus, RunDetails, RunFilter, RunFinish, RunOutcome, RunStart, RunStatus, RunSummary,
     SourceRecord, TableAction, TableRecord, Trigger,
 };
+pub use repairs::{RepairRecord, RepairStatus};
 pub use schedule_records::{
     Claim, Decision, NotRunReason, Pause, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, Verdict,
 };

@@ -12,8 +12,8 @@ use super::leases::Lease;
 use super::runs::severity_text;
 use super::text::{micros, signed, text_enum};
 use super::{
-    Backfill, BackfillDay, CheckRecord, NotRunReason, RunFilter, RunOutcome, RunSummary, ScheduledRun, SourceRecord,
-    State, StateError, TableRecord,
+    AttemptRecord, Backfill, BackfillDay, CheckRecord, NotRunReason, RepairRecord, RunFilter, RunOutcome, RunSummary,
+    ScheduledRun, SourceRecord, State, StateError, TableRecord,
 };
 
 text_enum! {
@@ -26,6 +26,8 @@ text_enum! {
         Backfills = "backfills",
         BackfillDays = "backfill_days",
         Leases = "leases",
+        RunAttempts = "run_attempts",
+        RunRepairs = "run_repairs",
         Schedules = "schedules",
     }
 }
@@ -46,6 +48,8 @@ impl OpsTable {
             OpsTable::Backfills => backfills_batch(&[]),
             OpsTable::BackfillDays => days_batch(&[]),
             OpsTable::Leases => leases_batch(&[]),
+            OpsTable::RunAttempts => attempts_batch(&[]),
+            OpsTable::RunRepairs => repairs_batch(&[]),
             OpsTable::Schedules => schedules_batch(&[]),
         }
     }
@@ -67,6 +71,8 @@ impl State {
             OpsTable::Backfills => backfills_batch(&self.list_backfills(now).await?),
             OpsTable::BackfillDays => days_batch(&self.backfill_days(None, now).await?),
             OpsTable::Leases => leases_batch(&self.leases().await?),
+            OpsTable::RunAttempts => attempts_batch(&self.attempts_of(None).await?),
+            OpsTable::RunRepairs => repairs_batch(&self.repairs_of(None).await?),
             OpsTable::Schedules => schedules_batch(&self.schedule_log(None, u32::MAX).await?),
         }
     }
@@ -225,6 +231,27 @@ fn checks_batch(checks: &[(String, CheckRecord)]) -> Result<RecordBatch, StateEr
         .count("bad_rows", |(_, check)| check.bad_rows)
         .optional_text("sample", |(_, check)| check.sample.as_deref())
         .seconds("seconds", |(_, check)| check.seconds)
+        .finish()
+}
+
+fn attempts_batch(attempts: &[AttemptRecord]) -> Result<RecordBatch, StateError> {
+    Columns::of(attempts)
+        .text("run_id", |attempt| &attempt.run_id)
+        .count("attempt", |attempt| attempt.attempt)
+        .optional_text("of_run", |attempt| attempt.of_run.as_deref())
+        .finish()
+}
+
+fn repairs_batch(repairs: &[(String, RepairRecord)]) -> Result<RecordBatch, StateError> {
+    Columns::of(repairs)
+        .text("run_id", |(run_id, _)| run_id)
+        .text("table_name", |(_, repair)| &repair.table)
+        .day("as_of", |(_, repair)| repair.as_of)
+        .text("status", |(_, repair)| repair.status.as_str())
+        .text("reason", |(_, repair)| &repair.reason)
+        .count("rows_added", |(_, repair)| repair.added)
+        .count("rows_removed", |(_, repair)| repair.removed)
+        .count("rows_changed", |(_, repair)| repair.changed)
         .finish()
 }
 

@@ -193,7 +193,7 @@ impl State {
         transaction.commit().await.map_err(|error| self.failed(DOING, error))
     }
 
-    async fn start_recording(&self, doing: &'static str, run_id: &str) -> Result<Write, StateError> {
+    pub(super) async fn start_recording(&self, doing: &'static str, run_id: &str) -> Result<Write, StateError> {
         let mut transaction = self.write(doing).await?;
         self.require_running(&mut transaction, run_id).await?;
         Ok(transaction)

@@ -26,7 +26,7 @@ pub use reader::BatchStream;
 pub use retry::{RetryPolicy, RetryingStore, StoreFailure, is_transient, may_pass};
 pub use stores::Stores;
 pub use table::{AddedFiles, COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
-pub use warehouse::{Release, ReleasedTable, Warehouse};
+pub use warehouse::{Built, HistoryDay, Release, ReleasedTable, Warehouse};
 pub use writer::FileWriter;
 
 use retry::{http_status, io_error_kind};

@@ -57,8 +57,35 @@ pub struct ReleasedTable {
     pub fingerprint: String,
     /// Of everything but the landed data.
     pub definition: String,
-    /// The landed versions that its rows come from.
+    /// The landed versions that its rows come from; of a history those up to which it is known which of its days lack facts.
     pub landed: BTreeMap<String, u64>,
+    /// The named parts of the definition, each as a hash; none in records of older programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
+    /// Which release committed this version; none in records of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Built>,
+    /// Of a history: what is known of its days. None in records of older programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub days: BTreeMap<NaiveDate, HistoryDay>,
+}
+
+/// The release that committed a version of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Built {
+    pub release: u64,
+    pub run_id: String,
+    pub at: DateTime<Utc>,
+}
+
+/// What is known of a day of a history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryDay {
+    /// The release that wrote its rows; 0 where an older program did.
+    pub release: u64,
+    /// Facts that its rows lack because they landed later: by source, the earliest day of such facts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub late: BTreeMap<String, NaiveDate>,
 }
 
 impl Warehouse {

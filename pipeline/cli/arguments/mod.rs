@@ -3,6 +3,7 @@
 mod backfill;
 mod rejected;
 mod schedule;
+mod why;
 
 pub use backfill::{
     BackfillArguments, BackfillCommand, BackfillListArguments, BackfillOnly, BackfillOrder, BackfillRange,
@@ -13,6 +14,7 @@ pub use schedule::{
     DaemonArguments, LogArguments, Moment, NextArguments, PauseArguments, ResumeArguments, ScheduleArguments,
     ScheduleCommand, SimulateArguments,
 };
+pub use why::{WhyArguments, WhyFormat};
 
 use std::path::PathBuf;
 
@@ -99,6 +101,8 @@ pub enum Command {
     Test(TestArguments),
     /// Show what a run would do, and why
     Plan(PlanArguments),
+    /// Tell from what a table was built, what has come since, and what the next run would do
+    Why(WhyArguments),
     /// Land, build, check and publish a job for one day
     Run(RunArguments),
     /// Run a job for a range of days

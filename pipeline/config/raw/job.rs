@@ -26,6 +26,8 @@ pub(crate) struct RawJob {
     /// How often a failed run is tried again.
     #[serde(default)]
     pub retry: RawRetry,
+    /// How far back a run puts facts that came late into the histories: `90d` (the default), or `none`.
+    pub repair_window: Option<Text>,
     /// The feeds to land, by name: `orders` is landed as `landed.orders`.
     #[serde(default)]
     pub sources: Entries<Placed<RawSource>>,

@@ -10,9 +10,12 @@ use super::schedule::validate_schedule;
 use super::source::validate_source;
 use crate::config::document::Findings;
 use crate::config::raw::{RawJob, RawRetry, Text};
-use crate::config::text::parse_duration;
+use crate::config::text::{Unfit, parse_duration};
 use crate::config::yaml::Placed;
 use crate::config::{ExportFormat, Job, Retry};
+
+/// Days.
+const REPAIR_WINDOW: u64 = 90;
 
 /// A job, and what the checks across files need of it.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ pub(crate) fn validate_job(
     }
     let schedule = raw.schedule.as_ref().and_then(|schedule| validate_schedule(&mut findings, schedule));
     let retry = validate_retry(&mut findings, &raw.retry);
+    let repair_window = raw.repair_window.as_ref();
+    let repair_window = repair_window.and_then(|text| findings.parse("repair_window", text, parse_repair_window));
     let mut sources = Vec::new();
     for (name, source) in &raw.sources.0 {
         sources.push(validate_source(&mut findings, name, source, environment.raw.as_ref(), root));
@@ -68,6 +73,7 @@ pub(crate) fn validate_job(
         description: raw.description.map(|text| text.value).unwrap_or_default(),
         schedule,
         retry,
+        repair_window: repair_window.unwrap_or(REPAIR_WINDOW),
         sources,
         models: raw.models.iter().map(|selector| selector.value.clone()).collect(),
         exports,
@@ -78,6 +84,18 @@ pub(crate) fn validate_job(
     let sources = raw.sources.0.into_iter().map(|(name, _)| name).collect();
     let after = raw.schedule.map(|schedule| schedule.value.after).unwrap_or_default();
     CheckedJob { job, findings, sources, selectors: raw.models, after }
+}
+
+/// Whole days, or `none`.
+fn parse_repair_window(text: &str) -> Result<u64, Unfit> {
+    const DAY: u64 = 86_400;
+    if text.trim() == "none" {
+        return Ok(0);
+    }
+    let unfit = || Unfit::new("whole days such as `90d`, or `none`");
+    let window = parse_duration(text).map_err(|_| unfit())?;
+    let is_whole = window.as_secs().is_multiple_of(DAY) && window.subsec_nanos() == 0;
+    if is_whole { Ok(window.as_secs() / DAY) } else { Err(unfit()) }
 }
 
 fn validate_retry(findings: &mut Findings, raw: &RawRetry) -> Retry {

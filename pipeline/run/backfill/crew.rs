@@ -329,6 +329,7 @@ impl Publisher<'_> {
             as_of: newest.claimed.as_of,
             current: self.current.as_ref(),
             built: &shared,
+            histories: days.histories(),
             staged: ready.iter().flat_map(|(_, work)| work.histories.iter().cloned()).collect(),
             landed: days.versions(),
             now: (site.surroundings.clock)(),

@@ -12,7 +12,7 @@
 //! further day and ends.
 
 mod crew;
-mod old_days;
+pub(super) mod old_days;
 mod outlook;
 mod pace;
 
@@ -340,7 +340,9 @@ async fn run_current(
     landed: &Landed,
     day: &mut DayAtWork,
 ) -> Result<Option<crate::storage::Release>, RunError> {
-    let plan = landed.plan(project, &day.request);
+    let mut plan = landed.plan(project, &day.request);
+    // The other days of the backfill come next, and what they leave is repaired by the next run.
+    plan.repairs = Vec::new();
     let surroundings = &site.surroundings;
     // A job that only lands makes a release of what it landed.
     if plan.has_nothing_to_do() && day.run.done.landings.is_empty() {

@@ -10,18 +10,20 @@ use crate::check::{Finding, check_row_count, check_table};
 use crate::config::{Job, Model, Project, TableName};
 use crate::plan::{Action, ModelStep, RunPlan};
 use crate::progress::StageProgress;
+use crate::state::Trigger;
 use crate::storage::{Release, Warehouse};
 use crate::transform::{Bindings, Candidate, KeptRows, LandedTable, Workspace};
 
 use super::super::build::{Builder, BuiltTable, sweep};
 use super::super::execute::{Progressed, TableReport, interruptible, rows_before, table_report};
+use super::super::histories::Histories;
 use super::super::landed::Landed;
 use super::super::prepare::find_job;
 use super::super::release::{StagedHistory, discard_history, stage_history};
 use super::super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What days have in common, and the tables among it that were built so far.
-pub(super) struct OldDays {
+pub(in crate::run) struct OldDays {
     project: Arc<Project>,
     surroundings: Surroundings,
     pub warehouse: Warehouse,
@@ -33,6 +35,8 @@ pub(super) struct OldDays {
     shared: Mutex<Shared>,
     /// Query partitions of one day.
     parallelism: usize,
+    /// The models whose histories are written, for days on which not all of them are.
+    only: BTreeMap<NaiveDate, Vec<TableName>>,
 }
 
 struct Shared {
@@ -55,7 +59,7 @@ struct SharedTable {
 
 /// A day that was built and checked.
 #[derive(Debug, Default)]
-pub(super) struct DayWork {
+pub(in crate::run) struct DayWork {
     pub histories: Vec<StagedHistory>,
     /// The shared tables that it needed and that are to be published.
     pub shared: BTreeSet<TableName>,
@@ -77,9 +81,49 @@ impl OldDays {
     ) -> Result<Self, RunError> {
         let settings = session_settings(project);
         let parallelism = settings.parallelism.div_ceil(at_once.max(1)).max(1);
-        // Shared tables do not look at the day; any will do.
-        let bindings = Bindings::new(NaiveDate::default(), &landed.prepared.parameters);
-        let workspace = Workspace::new(&settings, bindings, &surroundings.stores)?;
+        let workspace = Workspace::new(&settings, any_day(&landed), &surroundings.stores)?;
+        Self::in_workspace(project, surroundings, job, landed, workspace, parallelism).await
+    }
+
+    /// Days that are built beside those of a run, from the tables that it has built and checked.
+    pub async fn beside(
+        project: &Arc<Project>,
+        surroundings: &Surroundings,
+        job: &str,
+        landed: Landed,
+        run: (&Workspace, &[BuiltTable], &[Finding]),
+    ) -> Result<Self, RunError> {
+        let (workspace, built, findings) = run;
+        let parallelism = session_settings(project).parallelism;
+        let own = workspace.sibling_for(any_day(&landed), parallelism)?;
+        let days = Self::in_workspace(project, surroundings, job, landed, own, parallelism).await?;
+        let mut shared = days.shared.lock().await;
+        for built in built.iter().filter(|built| !built.step.fingerprint.depends_on_as_of) {
+            let (Some(_), name) = (&built.candidate, &built.step.model) else { continue };
+            days.workspace.copy_table(workspace, name).await?;
+            let of_table = findings.iter().filter(|finding| finding.table == name.to_string());
+            let table = SharedTable {
+                built: built.clone(),
+                day: NaiveDate::MAX,
+                findings: Some(of_table.cloned().collect()),
+                // The run publishes it, or sweeps it.
+                is_tried: true,
+                is_published: true,
+            };
+            shared.tables.insert(name.clone(), table);
+        }
+        drop(shared);
+        Ok(days)
+    }
+
+    async fn in_workspace(
+        project: &Arc<Project>,
+        surroundings: &Surroundings,
+        job: &str,
+        landed: Landed,
+        workspace: Workspace,
+        parallelism: usize,
+    ) -> Result<Self, RunError> {
         let shared = Shared { tables: BTreeMap::new(), kept: KeptRows::new(&workspace) };
         let days = Self {
             project: project.clone(),
@@ -91,9 +135,15 @@ impl OldDays {
             workspace,
             shared: Mutex::new(shared),
             parallelism,
+            only: BTreeMap::new(),
         };
         days.builder(&days.workspace).register_inputs()?;
         Ok(days)
+    }
+
+    /// Writes on these days only the histories of these models.
+    pub fn only(self, only: BTreeMap<NaiveDate, Vec<TableName>>) -> Self {
+        Self { only, ..self }
     }
 
     fn builder<'a>(&'a self, workspace: &'a Workspace) -> Builder<'a> {
@@ -109,7 +159,28 @@ impl OldDays {
     }
 
     pub fn plan(&self, request: &RunRequest) -> RunPlan {
-        self.landed.plan(&self.project, request)
+        match self.only.get(&request.as_of) {
+            Some(models) => self.landed.plan_of(&self.project, request, models),
+            None => self.landed.plan(&self.project, request),
+        }
+    }
+
+    /// The run of a day.
+    pub fn request(&self, as_of: NaiveDate) -> RunRequest {
+        RunRequest {
+            job: self.job.name.clone(),
+            as_of,
+            select: Vec::new(),
+            full_refresh: false,
+            variables: Vec::new(),
+            trigger: Trigger::Manual,
+            backfill_id: None,
+        }
+    }
+
+    /// What was known of the days of all histories when the first day was planned.
+    pub fn histories(&self) -> Histories {
+        Histories::of(&self.landed.plan(&self.project, &self.request(NaiveDate::default())))
     }
 
     /// The landed versions that all days read.
@@ -337,6 +408,11 @@ impl OldDays {
     pub fn project(&self) -> &Project {
         &self.project
     }
+}
+
+/// Shared tables do not look at the day; any will do.
+fn any_day(landed: &Landed) -> Bindings {
+    Bindings::new(NaiveDate::default(), &landed.prepared.parameters)
 }
 
 /// How a run that did not build a shared table itself tells of it.

@@ -15,7 +15,7 @@ create table run_repairs (
     table_name text not null,
     as_of text not null,
     -- moved, unmoved, failed, left
-    outcome text not null,
+    status text not null,
     reason text not null,
     rows_added integer not null,
     rows_removed integer not null,

@@ -27,6 +27,7 @@ fn all_commands() {
       validate     Report every mistake in the project's files; reads no data
       test         Run the cases of models: given rows, expected rows
       plan         Show what a run would do, and why
+      why          Tell from what a table was built, what has come since, and what the next run would do
       run          Land, build, check and publish a job for one day
       backfill     Run a job for a range of days
       schedule     Run jobs when they are due; show, simulate, pause and resume their schedules
@@ -717,6 +718,40 @@ fn completions() {
 }
 
 #[test]
+fn why() {
+    insta::assert_snapshot!(help(&["why"]), @r"
+    exit code 0
+    ----- stdout
+    Tell from what a table was built, what has come since, and what the next run would do
+
+    Usage: lifecycle why [OPTIONS] <TABLE> [DAY]
+
+    Arguments:
+      <TABLE>  The table: marts.churn, or churn where no other schema has one; a history is
+               marts.churn_history
+      [DAY]    A day of a table that is built by days, or of a history
+
+    Options:
+          --job <JOB>        The job that builds the table, where several do
+          --as-of <DAY>      The day of the next run [default: yesterday in the environment's zone]
+      -o, --output <FORMAT>  How it is printed [default: text] [possible values: text, json]
+      -h, --help             Print help
+
+    Global options: …
+
+    Examples:
+      lifecycle why marts.churn
+      lifecycle why intermediate.order_days 2025-12-06
+      lifecycle why marts.churn_history 2025-12-06
+      lifecycle why churn -o json
+
+    Says when the table, or the day of it, was last built, from which landed versions, what has landed
+    since and what waits, what changed of its definition, and what the next run would do with it.
+    Nothing is changed.
+    ");
+}
+
+#[test]
 fn version() {
     let folder = Folder::new();
     let expected = format!("exit code 0\n----- stdout\nlifecycle {}\n", env!("CARGO_PKG_VERSION"));
@@ -731,6 +766,7 @@ fn every_command_gives_examples() {
         "init",
         "validate",
         "plan",
+        "why",
         "run",
         "backfill",
         "status",

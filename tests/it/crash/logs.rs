@@ -24,6 +24,7 @@ async fn the_log_of_a_table_of_many_nights() {
             partition_columns: Vec::new(),
             files: Vec::new(),
             description: Some(format!("Night {number}.")),
+            facts: Default::default(),
         };
         // A column that comes and goes makes each commit a change.
         let contents = Contents {

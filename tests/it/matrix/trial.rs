@@ -358,10 +358,14 @@ impl Stage<'_> {
 
     fn recover(&self) {
         let mut then = self.scenario.then.clone();
-        if self.trial.resumes
-            && let Some(id) = self.newest_backfill()
-        {
-            then[0] = vec!["backfill".to_owned(), "resume".to_owned(), id];
+        // Days that wait in one backfill are refused to another: it goes on, or is taken off the list.
+        if let Some(id) = self.newest_backfill() {
+            let what_with = |word: &str| vec!["backfill".to_owned(), word.to_owned(), id.clone()];
+            if self.trial.resumes {
+                then[0] = what_with("resume");
+            } else {
+                then.insert(0, what_with("cancel"));
+            }
         }
         let most = if self.trial.is_late() { 4 } else { 1 };
         let mut tries = 0;

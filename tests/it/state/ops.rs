@@ -1,7 +1,7 @@
 use arrow::util::pretty::pretty_format_batches;
 use lifecycle::state::{
-    BackfillStart, CheckStatus, DayOrder, Decision, NotRunReason, OpsTable, RunFinish, RunOutcome, State, TableAction,
-    Verdict,
+    BackfillStart, CheckStatus, DayOrder, Decision, NotRunReason, OpsTable, RepairRecord, RepairStatus, RunFinish,
+    RunOutcome, State, TableAction, Verdict,
 };
 
 use super::runs::{check, source, table};
@@ -14,6 +14,17 @@ async fn filled(place: &Place) -> State {
     state.record_sources("a", &[source("orders", 10, 2)]).await.unwrap();
     state.record_tables("a", &[table("marts.churn", TableAction::Built)]).await.unwrap();
     state.record_checks("a", &[check("churn.grain", CheckStatus::Failed)]).await.unwrap();
+    let repair = RepairRecord {
+        table: "marts.churn_history".to_owned(),
+        as_of: day("2025-12-30"),
+        status: RepairStatus::Moved,
+        reason: "landed.orders of 2025-12-29".to_owned(),
+        added: 1,
+        removed: 0,
+        changed: 2,
+    };
+    state.note_attempt("a", 2, None).await.unwrap();
+    state.record_repairs("a", &[repair]).await.unwrap();
     let finish = RunFinish { outcome: RunOutcome::Succeeded, finished_at: at(9), message: None, release: Some(1) };
     state.finish_run("a", &finish).await.unwrap();
     state.release_lease(&lease, at(9)).await.unwrap();

@@ -12,6 +12,9 @@ fn release(number: u64, run_id: &str) -> Release {
         fingerprint: "f".to_owned(),
         definition: "d".to_owned(),
         landed: BTreeMap::from([("orders".to_owned(), 4)]),
+        parts: BTreeMap::new(),
+        built: None,
+        days: BTreeMap::new(),
     };
     Release {
         number,

@@ -43,6 +43,13 @@ pub fn mistakes() -> Vec<Mistake> {
             (3, 66),
             "`catch_up` is `latest`, expected one of `none`, `last`, `all`",
         ),
+        replace(
+            NIGHTLY,
+            "name: nightly",
+            "name: nightly\nrepair_window: 36h",
+            (2, 16),
+            "`repair_window` is `36h`, expected whole days such as `90d`, or `none`",
+        ),
         replace(NIGHTLY, "overlap: skip", "overlap: queue_on", (3, 103), "`overlap` is `queue_on`")
             .hint("did you mean `queue_one`?"),
         replace(

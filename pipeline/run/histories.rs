@@ -1,0 +1,70 @@
+//! What a release says of the days of its histories: which release wrote each, and which facts it lacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Days, NaiveDate};
+
+use crate::config::History;
+use crate::plan::{RunPlan, model_of_history};
+use crate::publish::kept_days;
+use crate::storage::{HistoryDay, ReleasedTable};
+
+use super::release::Publication;
+
+/// Days beyond these are no longer spoken of: nothing repairs them.
+const REMEMBERED: Days = Days::new(400);
+
+/// What was known of the days of histories when a run was planned, by the history's name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Histories {
+    /// Every history of the current release: its days, and what they lacked then.
+    pub planned: BTreeMap<String, BTreeMap<NaiveDate, HistoryDay>>,
+    /// Days that were built again, and whose rows are as they were.
+    pub verified: BTreeMap<String, BTreeSet<NaiveDate>>,
+}
+
+impl Histories {
+    pub fn of(plan: &RunPlan) -> Self {
+        Self { planned: plan.histories.clone(), verified: BTreeMap::new() }
+    }
+
+    /// Writes what is known into the tables of a release, among them days that it wrote or verified.
+    pub fn note(
+        &self,
+        publication: &Publication<'_>,
+        written: &BTreeMap<String, BTreeSet<NaiveDate>>,
+        tables: &mut BTreeMap<String, ReleasedTable>,
+    ) {
+        let nothing = BTreeSet::new();
+        for (name, released) in tables {
+            let model = model_of_history(name).and_then(|model| publication.project.models.get(&model));
+            let Some(model) = model.filter(|model| model.history != History::None) else { continue };
+            let before = publication.current.and_then(|release| release.tables.get(name));
+            let mut days = self.planned.get(name).cloned().unwrap_or_default();
+            // A release that was made since the plan may have written some.
+            for (day, known) in before.into_iter().flat_map(|before| &before.days) {
+                if days.get(day).is_none_or(|planned| planned.release != known.release) {
+                    days.insert(*day, known.clone());
+                }
+            }
+            let written = written.get(name).unwrap_or(&nothing);
+            for day in written {
+                let verified = self.verified.get(name).is_some_and(|days| days.contains(day));
+                let release = days.get(day).map(|day| day.release).filter(|_| verified);
+                let release = release.unwrap_or(publication.number());
+                days.insert(*day, HistoryDay { release, late: BTreeMap::new() });
+            }
+            let kept = kept_days(days.keys().copied().collect(), model.history);
+            let oldest = kept.last().and_then(|newest| newest.checked_sub_days(REMEMBERED));
+            days.retain(|day, _| kept.contains(day) && oldest.is_none_or(|oldest| *day >= oldest));
+            released.days = days;
+            // What landed up to these versions is accounted for.
+            for (source, version) in &mut released.landed {
+                if let Some(now) = publication.landed.get(source) {
+                    *version = *now;
+                }
+            }
+            released.parts.clear();
+        }
+    }
+}
