@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinHandle, JoinSet};
 
 use super::runner::{RunEnd, Runner};
 use crate::config::{Overlap, Project};
@@ -132,29 +132,12 @@ impl Work {
             trigger: Trigger::Schedule,
             backfill_id: None,
         };
-        let end = {
-            let run = self.runner.run(&project, &request, self.interrupt.clone());
-            tokio::pin!(run);
-            let mut renewals = tokio::time::interval(self.lease / 3);
-            renewals.tick().await;
-            loop {
-                tokio::select! {
-                    end = &mut run => break end,
-                    _ = renewals.tick() => self.renew(&claim).await,
-                }
-            }
-        };
+        // On a task of its own: in one with the run it would wait for the state while the run, which has it, stands still.
+        let renewal = tokio::spawn(renew(self.state.clone(), claim.clone(), self.lease, self.clock.clone()));
+        let _renewed_until_the_end = Renewal(renewal);
+        let end = self.runner.run(&project, &request, self.interrupt.clone()).await;
         let fate = self.record(&claim, &end).await;
         Ended { claim, end, fate }
-    }
-
-    /// A claim that is lost does not stop its run: what is published is guarded by the job's own lease.
-    async fn renew(&self, claim: &Claim) {
-        match self.state.renew_claim(claim, self.lease, (self.clock)()).await {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!(job = %claim.job, "another process has claimed this run since"),
-            Err(error) => tracing::warn!(%error, job = %claim.job, "the claim could not be renewed"),
-        }
     }
 
     /// Writes down what became of a claim, and tries again while the state cannot be used.
@@ -199,5 +182,31 @@ impl Work {
         let recorded = ScheduledEnd { run_id: end.run_id.clone(), outcome: end.outcome, message: end.message.clone() };
         let is_ours = self.state.finish_claim(claim, &recorded, now).await?;
         Ok(if is_ours { Fate::Done } else { Fate::Overtaken })
+    }
+}
+
+/// A renewal that ends with its run, also where that is dropped.
+struct Renewal(JoinHandle<()>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Renews a claim until it is lost. That does not stop its run: what is published is guarded by the job's own lease.
+async fn renew(state: State, claim: Claim, lease: Duration, clock: Clock) {
+    let mut ticks = tokio::time::interval(lease / 3);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        match state.renew_claim(&claim, lease, clock()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(job = %claim.job, "another process has claimed this run since");
+                return;
+            }
+            Err(error) => tracing::warn!(%error, job = %claim.job, "the claim could not be renewed"),
+        }
     }
 }

@@ -10,18 +10,23 @@ use super::crew::{Crew, Ended, Fate};
 use super::event::{Event, Listener, Look, NotRun};
 use super::planner::{OpenRun, Recorded, Upstream, plan};
 use super::project::{Found, ProjectFiles};
-use super::runner::Runner;
+use super::runner::{RunEnd, Runner};
 use super::ticker::Ticker;
 use super::timetable::Timetable;
 use crate::config::CatchUp;
 use crate::interrupt::Interrupt;
 use crate::run::Clock;
-use crate::state::{NotRunReason, ScheduleRecord, ScheduledRun, ScheduledStatus, State, StateError, Verdict};
+use crate::state::{
+    Claim, NotRunReason, RunOutcome, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, State, StateError,
+    Verdict,
+};
 
 /// How often files and state are looked at while the clock gives no reason to.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
 /// How long a run rests that found its job taken.
 const REST: TimeDelta = TimeDelta::seconds(10);
+/// A run whose process died so often is not tried again: it may be what kills them.
+const MOST_DEATHS: u64 = 3;
 /// How often a decision is tried while others decide.
 const TRIES: usize = 5;
 /// How long good runs of other jobs wait to be answered, at least.
@@ -350,10 +355,30 @@ impl Daemon {
                 self.tell_abandoned(&claim.job, claim.scheduled_at, claim.as_of, reason);
                 continue;
             }
+            if run.status == ScheduledStatus::Running && run.deaths + 1 >= MOST_DEATHS {
+                self.give_up(&claim, now).await?;
+                continue;
+            }
             self.listener.hear(&Event::Started { claim: &claim });
             self.crew.start(claim, self.files.project().clone(), overlap);
         }
         Ok(waiting)
+    }
+
+    /// Records a run whose process died again and again as failed.
+    async fn give_up(&mut self, claim: &Claim, now: DateTime<Utc>) -> Result<(), StateError> {
+        let message = format!("its process died {MOST_DEATHS} times while it was at work");
+        let end = RunEnd {
+            run_id: None,
+            outcome: RunOutcome::Failed,
+            message: Some(message.clone()),
+            report: None,
+            error: None,
+        };
+        let recorded = ScheduledEnd { run_id: None, outcome: end.outcome, message: Some(message) };
+        self.state.finish_claim(claim, &recorded, now).await?;
+        self.listener.hear(&Event::Ended { claim, end: &end });
+        Ok(())
     }
 
     fn note_end(&mut self, ended: Option<&Ended>) {

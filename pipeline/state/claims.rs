@@ -24,7 +24,8 @@ impl State {
         let mut transaction = self.write(DOING).await?;
         let changed = sqlx::query(
             "update scheduled_runs
-             set status = 'running', owner = $3, lease_until = $4, started_at = $5, attempts = attempts + 1
+             set status = 'running', owner = $3, lease_until = $4, started_at = $5, attempts = attempts + 1,
+                 deaths = deaths + case when status = 'running' then 1 else 0 end
              where job = $1 and scheduled_at = $2
                  and (status = 'waiting' or (status = 'running' and lease_until <= $5))
                  and not exists (

@@ -113,6 +113,8 @@ pub struct ScheduledRun {
     pub decided_by: String,
     /// How often somebody began to work on it.
     pub attempts: u64,
+    /// How many of the attempts ended with their process.
+    pub deaths: u64,
     pub owner: Option<String>,
     pub lease_until: Option<DateTime<Utc>>,
     pub started_at: Option<DateTime<Utc>>,

@@ -130,8 +130,8 @@ impl State {
             };
             sqlx::query(
                 "insert into scheduled_runs (job, scheduled_at, first_at, instants, as_of, status, reason, is_made_up,
-                     answers, decided_at, decided_by, attempts)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)
+                     answers, decided_at, decided_by, attempts, deaths)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0)
                  on conflict (job, scheduled_at) do nothing",
             )
             .bind(&basis.job)
@@ -352,6 +352,7 @@ pub(super) fn scheduled_run(record: &Record<'_>) -> Result<ScheduledRun, StateEr
         decided_at: record.instant("decided_at")?,
         decided_by: record.text("decided_by")?,
         attempts: record.count("attempts")?,
+        deaths: record.count("deaths")?,
         owner: optional("owner")?,
         lease_until: record.optional_instant("lease_until")?,
         started_at: record.optional_instant("started_at")?,

@@ -87,7 +87,10 @@ impl Messages {
                     end.run_id.as_deref().map(|id| format!("see `lifecycle runs show {}`", numbers::short_id(id)));
                 self.context.output.failure(&Failure::Failed(report));
             }
-            (None, None) => self.context.output.message(&format!("{head}: {}", end.outcome)),
+            (None, None) => {
+                let why = end.message.as_deref().map(|message| format!(": {message}")).unwrap_or_default();
+                self.context.output.warning(&format!("{head}: {}{why}", end.outcome), None);
+            }
         }
     }
 

@@ -29,6 +29,8 @@ create table scheduled_runs (
     decided_at integer not null,
     decided_by text not null,
     attempts integer not null,
+    -- how many of the attempts ended with their process
+    deaths integer not null,
     owner text,
     lease_until integer,
     started_at integer,

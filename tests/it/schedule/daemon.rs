@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use lifecycle::schedule::{Daemon, DaemonSettings, Departure};
-use lifecycle::state::{NotRunReason, Pause, RunOutcome, ScheduledStatus};
+use lifecycle::state::{NotRunReason, Pause, RunOutcome, ScheduledStatus, State};
 
 use super::{Counter, Diary, Office, at, tick};
+use crate::state::server::{self, Server};
 
 const HOURLY: &str = "{cron: \"0 * * * *\"}";
 
@@ -274,6 +275,29 @@ async fn runs_beside_each_other_are_as_many_as_are_allowed() {
 }
 
 #[tokio::test]
+async fn a_run_that_kills_its_process_again_and_again_is_given_up() {
+    let office = Office::new("2026-03-02T00:30:00Z");
+    office.job("nightly", HOURLY);
+    let state = office.state().await;
+    let (counter, diary) = (Counter::new(&state, &office.time, "a"), Arc::new(Diary::default()));
+    tick(&mut office.daemon("a", &state, &counter, &diary)).await;
+    counter.hold();
+    office.time.set("2026-03-02T01:00:00Z");
+    for owner in ["a", "b", "c"] {
+        let mut daemon = office.daemon(owner, &state, &counter, &diary);
+        assert_eq!(daemon.tick().await.unwrap().at_work, ["nightly"]);
+        // What is dropped is dead: it neither ends its run nor renews its claim.
+        drop(daemon);
+        assert!(office.daemon("too soon", &state, &counter, &diary).tick().await.unwrap().at_work.is_empty());
+        office.time.pass(TimeDelta::seconds(61));
+    }
+    diary.take();
+    assert!(office.daemon("d", &state, &counter, &diary).tick().await.unwrap().at_work.is_empty());
+    assert_eq!(diary.take(), ["ended nightly 2026-03-01 failed"]);
+    assert_eq!(log(&office, "nightly").await, ["01:00 failed"]);
+}
+
+#[tokio::test]
 async fn it_goes_on_when_the_state_is_back() {
     use sqlx::{Connection, Executor};
     let office = Office::new("2026-03-02T00:30:00Z");
@@ -361,4 +385,28 @@ async fn a_run_that_finds_its_job_taken_is_skipped_or_waits_as_overlap_says() {
     office.time.pass(TimeDelta::seconds(11));
     tick(&mut daemon).await;
     assert_eq!(log(&office, "nightly").await[1], "02:00 succeeded");
+}
+
+#[tokio::test]
+async fn it_goes_on_when_the_server_is_back() {
+    let Some(mut server) = Server::start() else { return };
+    let location = server::on(&server::location(server.port()));
+    let office = Office { server: Some(location.clone()), ..Office::new("2026-03-02T00:30:00Z") };
+    office.job("nightly", HOURLY);
+    let state = State::open_within(location, Duration::from_millis(200)).await.unwrap();
+    let (counter, diary) = (Counter::new(&state, &office.time, "a"), Arc::new(Diary::default()));
+    let mut daemon = office.daemon("a", &state, &counter, &diary);
+    tick(&mut daemon).await;
+    server.stop();
+    for text in ["2026-03-02T01:00:00Z", "2026-03-02T01:20:00Z"] {
+        office.time.set(text);
+        assert!(!daemon.tick().await.unwrap().is_state_usable);
+    }
+    assert_eq!(diary.take(), ["state lost"], "once");
+    server.start_again();
+    office.time.set("2026-03-02T01:40:00Z");
+    tick(&mut daemon).await;
+    let said = ["started nightly 2026-03-01", "state back", "ended nightly 2026-03-01 succeeded"];
+    assert_eq!(diary.take(), said);
+    assert_eq!(log(&office, "nightly").await, ["01:00 succeeded"]);
 }

@@ -210,17 +210,19 @@ fn reference(patterns: &[&str], zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>
     let (from, to) = (from.timestamp() / 60, to.timestamp() / 60);
     let mut walk = Walk::new(patterns);
     // Two days before, so that what the clock has shown before is known.
-    let mut furthest = shown_at(from - 2 * 1_440 - 1);
-    let mut shown = furthest;
-    for minute in from - 2 * 1_440..to {
-        // Asking for the zone's offset is what takes the time: within an hour without a change it can be counted.
-        let is_steady = minute % 60 != 0 || shown_at(minute) == shown + TimeDelta::minutes(1);
-        let is_steady = is_steady && shown_at(minute - minute % 60 + 59) - shown_at(minute - minute % 60) == HOUR_LESS;
-        shown = if is_steady { shown + TimeDelta::minutes(1) } else { shown_at(minute) };
-        walk.show(shown, minute, true);
-        while furthest < shown {
-            furthest += TimeDelta::minutes(1);
-            walk.show(furthest, minute, false);
+    let begin = (from - 2 * 1_440).div_euclid(60) * 60;
+    let mut furthest = shown_at(begin - 1);
+    for hour in (begin..to).step_by(60) {
+        // Asking for the zone's offset is what takes the time: in an hour whose clock goes on in step it is counted.
+        let first = shown_at(hour);
+        let is_steady = shown_at(hour + 59) - first == TimeDelta::minutes(59);
+        for minute in hour..(hour + 60).min(to) {
+            let shown = if is_steady { first + TimeDelta::minutes(minute - hour) } else { shown_at(minute) };
+            walk.show(shown, minute, true);
+            while furthest < shown {
+                furthest += TimeDelta::minutes(1);
+                walk.show(furthest, minute, false);
+            }
         }
     }
     for fired in &mut walk.fired {
@@ -228,8 +230,6 @@ fn reference(patterns: &[&str], zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>
     }
     walk.fired
 }
-
-const HOUR_LESS: TimeDelta = TimeDelta::minutes(59);
 
 fn instant(minute: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(minute * 60, 0).unwrap()

@@ -282,7 +282,9 @@ fn with_a_cron_as_well_a_run_waits_for_both() {
     assert_eq!(shown(&decide(&nightly, &with(&[]), "2026-03-03T01:00:00Z")), [""; 0]);
     assert_eq!(shown(&decide(&nightly, &with(&[]), "2026-03-03T02:00:01Z")), ["02:00 missed after"]);
     let twice = follower(&["landing"], Some("0 2,14 * * *"));
-    assert_eq!(shown(&decide(&twice, &with(&[]), "2026-03-02T14:00:01Z")), ["02:00 missed after"]);
+    let missed = decide(&twice, &with(&[]), "2026-03-02T14:00:01Z");
+    assert_eq!(shown(&missed), ["14:00 missed after", "02:00 missed after"]);
+    assert_eq!(missed.decided_until, at("2026-03-02T02:00:00Z"), "today's 14:00 waits");
     let deadline = Schedule { deadline: Some(Duration::from_secs(3600)), ..nightly };
     assert_eq!(shown(&decide(&deadline, &with(&[]), "2026-03-02T03:00:01Z")), ["02:00 missed after"]);
     assert_eq!(decide(&deadline, &with(&[]), "2026-03-02T02:10:00Z").next, Some(at("2026-03-02T03:00:01Z")));
