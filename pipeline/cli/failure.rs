@@ -95,7 +95,7 @@ impl Report {
 
     /// What and why in one line, without what to do.
     pub fn line(&self) -> String {
-        [&[self.message.clone()], self.causes.as_slice()].concat().join(": ")
+        [std::slice::from_ref(&self.message), self.causes.as_slice()].concat().join(": ")
     }
 
     /// Adds what to do about it.

@@ -325,7 +325,8 @@ impl Asked<'_> {
             let has_event_time = own.is_none_or(|own| own.source.event_time.is_some());
             let is_known = self.day.is_none() || !built_from.is_empty();
             let mut landings = Vec::new();
-            for version in now.filter(|_| is_known).map_or(1..=0, |now| built.map_or(0, |built| built + 1)..=now) {
+            let versions = now.filter(|_| is_known).map(|now| built.map_or(0, |built| built + 1)..=now);
+            for version in versions.into_iter().flatten() {
                 let Some(metadata) = table.commit_metadata(version).await? else { continue };
                 let Some(facts) = LandingFacts::of_commit(&metadata) else { continue };
                 if self.concerns(&facts, &metadata, has_event_time) {

@@ -331,12 +331,11 @@ fn schedule(record: &Record<'_>) -> Result<ScheduleRecord, StateError> {
 
 pub(super) fn scheduled_run(record: &Record<'_>) -> Result<ScheduledRun, StateError> {
     let optional = |column: &str| record.value::<Option<String>>(column);
-    let named = |column: &str| Ok::<_, StateError>(optional(column)?);
-    let reason = match named("reason")? {
+    let reason = match optional("reason")? {
         Some(_) => Some(record.named("reason", NotRunReason::from_text)?),
         None => None,
     };
-    let outcome = match named("outcome")? {
+    let outcome = match optional("outcome")? {
         Some(_) => Some(record.named("outcome", RunOutcome::from_text)?),
         None => None,
     };

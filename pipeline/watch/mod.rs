@@ -47,11 +47,14 @@ pub struct RunFacts {
     pub as_of: NaiveDate,
 }
 
+/// Hears that a run has begun.
+pub type OnStart = Arc<dyn Fn(&RunFacts) + Send + Sync>;
+
 /// Who hears of the runs of a process; by default nobody.
 #[derive(Clone, Default)]
 pub struct Watch {
     /// Where OpenLineage events go.
     pub lineage: Option<Lineage>,
     /// Called when a run has begun.
-    pub on_start: Option<Arc<dyn Fn(&RunFacts) + Send + Sync>>,
+    pub on_start: Option<OnStart>,
 }
