@@ -189,16 +189,19 @@ impl State {
     async fn newest_intake(&self) -> Result<BTreeMap<String, Vec<SourceIntake>>, StateError> {
         let rows = sqlx::query(
             "with reading as (
-                 select r.job, max(r.started_at) as started_at from runs as r
-                 where exists (select 1 from run_sources as s where s.run_id = r.run_id and s.rows_in > 0)
-                 group by r.job
+                 select jobs.job, (
+                     select r.run_id from runs as r
+                     where r.job = jobs.job
+                         and exists (select 1 from run_sources as s where s.run_id = r.run_id and s.rows_in > 0)
+                     order by r.started_at desc, r.run_id desc limit 1
+                 ) as run_id
+                 from (select distinct job from runs) as jobs
              )
-             select r.job, s.source, s.rows_in, s.rejected
+             select n.job, s.source, s.rows_in, s.rejected
              from reading as n
-             join runs as r on r.job = n.job and r.started_at = n.started_at
-             join run_sources as s on s.run_id = r.run_id
+             join run_sources as s on s.run_id = n.run_id
              where s.rows_in > 0
-             order by r.job, s.position",
+             order by n.job, s.position",
         )
         .fetch_all(&self.pool)
         .await
@@ -218,16 +221,18 @@ impl State {
     async fn newest_failing(&self) -> Result<BTreeMap<String, Vec<FailingCheck>>, StateError> {
         let rows = sqlx::query(
             "with checking as (
-                 select r.job, max(r.started_at) as started_at from runs as r
-                 where exists (select 1 from run_checks as c where c.run_id = r.run_id)
-                 group by r.job
+                 select jobs.job, (
+                     select r.run_id from runs as r
+                     where r.job = jobs.job and exists (select 1 from run_checks as c where c.run_id = r.run_id)
+                     order by r.started_at desc, r.run_id desc limit 1
+                 ) as run_id
+                 from (select distinct job from runs) as jobs
              )
-             select r.job, c.table_name, c.check_name, c.severity, c.status, c.bad_rows
+             select n.job, c.table_name, c.check_name, c.severity, c.status, c.bad_rows
              from checking as n
-             join runs as r on r.job = n.job and r.started_at = n.started_at
-             join run_checks as c on c.run_id = r.run_id
+             join run_checks as c on c.run_id = n.run_id
              where c.status <> 'passed'
-             order by r.job, c.position",
+             order by n.job, c.position",
         )
         .fetch_all(&self.pool)
         .await
