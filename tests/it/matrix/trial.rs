@@ -213,9 +213,15 @@ impl Stage<'_> {
     /// Another process does the work while the first sleeps, as soon as that one's lease is over.
     fn succeed(&self) {
         let begun = Instant::now();
+        let mut command = self.scenario.command.clone();
         while begun.elapsed() < Duration::from_secs(30) {
-            match self.command(&self.scenario.command, CALM, "successor") {
+            match self.command(&command, CALM, "successor") {
                 Some(Ended { code: Some(0), .. }) => return,
+                // The days wait in the sleeper's backfill: its successor takes that over.
+                Some(Ended { code: Some(2), said }) if said.contains("is not done with") => {
+                    let Some(id) = self.newest_backfill() else { return self.violation("no backfill is known") };
+                    command = ["backfill", "resume", &id].map(str::to_owned).to_vec();
+                }
                 Some(Ended { code: Some(1), said }) if said.contains("is being run by process") => {
                     std::thread::sleep(Duration::from_millis(100));
                 }
