@@ -12,6 +12,7 @@ use super::{Failure, bars};
 use crate::config::{Environment, JobsAlone, Project, StateLocation};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::run::Clock;
 use crate::state::State;
 use crate::watch::{Lineage, Watch};
 
@@ -27,6 +28,12 @@ pub struct Context {
     pub progress: Arc<dyn Progress>,
 }
 
+/// The clock of all commands: the one place where it is read.
+#[allow(clippy::disallowed_methods, reason = "the one place")]
+pub fn clock() -> Clock {
+    Arc::new(Utc::now)
+}
+
 impl Context {
     /// The surroundings that the options ask for.
     pub fn new(arguments: &GlobalArguments, output: Output, interrupt: Interrupt) -> Self {
@@ -40,10 +47,9 @@ impl Context {
         }
     }
 
-    /// Now: the one place where commands read the clock.
-    #[allow(clippy::disallowed_methods, reason = "the clock of all commands")]
+    /// Now.
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        clock()()
     }
 
     /// Today's business day in a zone.

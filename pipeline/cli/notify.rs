@@ -1,14 +1,10 @@
 //! Tells a job's `notify` targets how a run by hand ended, and tries them for `doctor`.
 
-use std::sync::Arc;
-
-use chrono::Utc;
-
 use super::Failure;
-use super::context::Context;
+use super::context::{Context, clock};
 use crate::config::Project;
 use crate::state::{State, StateError};
-use crate::watch::{Clock, Delivery, Notifier, Patience};
+use crate::watch::{Delivery, Notifier, Patience};
 
 /// Tells how the newest run of this process ended. What cannot be told is warned of, and fails nothing.
 pub async fn run_ended(project: &Project, state: &State, context: &Context) {
@@ -37,9 +33,4 @@ pub async fn test(project: &Project, job: &str) -> Result<Vec<Delivery>, Failure
         return Err(Failure::unknown_name("job", job, &known));
     };
     Ok(Notifier::new(project, Patience { tries: 1, ..Patience::default() }).try_targets(found).await)
-}
-
-#[allow(clippy::disallowed_methods, reason = "the clock of all notices")]
-fn clock() -> Clock {
-    Arc::new(Utc::now)
 }

@@ -1,10 +1,6 @@
 //! What commands hand to the conductor, and how its errors become the command's.
 
-use std::sync::Arc;
-
-use chrono::Utc;
-
-use super::context::Context;
+use super::context::{Context, clock};
 use super::failure::{Failure, Report};
 use crate::config::{Environment, Project};
 use crate::land::LandingReport;
@@ -13,11 +9,10 @@ use crate::run::{RunError, Surroundings};
 use crate::storage::{RetryPolicy, Stores};
 
 /// Stores, clock, progress and interrupt for one command.
-#[allow(clippy::disallowed_methods, reason = "the clock of all runs")]
 pub fn surroundings(context: &Context, project: &Project) -> Surroundings {
     Surroundings {
         stores: stores(&project.environment),
-        clock: Arc::new(Utc::now),
+        clock: clock(),
         progress: context.progress.clone(),
         interrupt: context.interrupt.clone(),
         watch: context.watch(project),

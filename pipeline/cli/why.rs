@@ -27,8 +27,7 @@ pub async fn execute(arguments: &WhyArguments, context: &Context) -> Result<Exit
     let found = explain(&project, &surroundings, &request, &table, arguments.day).await?;
     match arguments.format {
         WhyFormat::Json => {
-            let text = serde_json::to_string_pretty(&as_json(&found)).unwrap_or_default();
-            context.output.text(&format!("{text}\n"))?;
+            context.output.text(&format!("{:#}\n", as_json(&found)))?;
         }
         WhyFormat::Text => print(&found, context, project.environment.timezone)?,
     }

@@ -59,7 +59,7 @@ pub use why::{Explanation, LandingInput, SourceInput, UpstreamTable, Verdict, Wa
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 
 use crate::config::{Parameters, Project};
 use crate::interrupt::Interrupt;
@@ -69,8 +69,7 @@ use crate::storage::{Stores, Warehouse};
 use crate::transform::SessionSettings;
 use crate::watch::Watch;
 
-/// Reads the clock.
-pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+pub use crate::watch::Clock;
 
 /// What a run works with besides its project.
 #[derive(Clone)]

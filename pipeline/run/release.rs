@@ -388,8 +388,8 @@ pub(super) struct Changed {
 /// Exports follow the release: the marts that it changed, or all of them where the exports are not of the one before.
 ///
 /// An export has one name whatever the release, and not every store can put an object only where it is unchanged. So
-/// whoever has written exports looks whether there is a newer release by then, and if so writes that one's: a process
-/// that slept while it wrote ends with the newest release's, whatever it overwrote.
+/// whoever has written exports, and the record of what they are of, looks whether there is a newer release by then, and if
+/// so writes that one's: a process that slept while it wrote ends with the newest release's, whatever it overwrote.
 pub(super) async fn export(
     project: &Project,
     warehouse: &Warehouse,
@@ -408,13 +408,15 @@ pub(super) async fn export(
     if newer_release(warehouse, release).await?.is_some() {
         return Ok(());
     }
-    write_marts(project, warehouse, job, release, known).await?;
-    let mut written = release.clone();
-    while let Some(newer) = newer_release(warehouse, &written).await? {
-        write_marts(project, warehouse, job, &newer, None).await?;
-        written = newer;
+    let (mut written, mut known) = (release.clone(), known);
+    loop {
+        write_marts(project, warehouse, job, &written, known.take()).await?;
+        ExportRecord::new(written.number, &job.exports).write(warehouse, &job.name).await?;
+        match newer_release(warehouse, &written).await? {
+            Some(newer) => written = newer,
+            None => return Ok(()),
+        }
     }
-    Ok(ExportRecord::new(written.number, &job.exports).write(warehouse, &job.name).await?)
 }
 
 async fn newer_release(warehouse: &Warehouse, release: &Release) -> Result<Option<Release>, RunError> {

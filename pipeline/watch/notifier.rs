@@ -109,15 +109,9 @@ impl Notifier {
         if job.notify.is_empty() {
             return Ok(false);
         }
-        let notice = Notice {
-            notice_id: format!("failure:{}:{}", job.name, due.format("%Y%m%dT%H%M%SZ")),
-            job: job.name.clone(),
-            kind: NoticeKind::Failure,
-            run_id: None,
-            happened_at: now,
-            message: text_of(&self.sender.never_began(&job.name, due, message)),
-        };
-        state.record_notice(&notice, job.notify.on_failure.len(), now).await
+        let notice =
+            notice_of_due(job, NoticeKind::Failure, due, now, &self.sender.never_began(&job.name, due, message));
+        record(state, job, &notice, now).await
     }
 
     /// Records a run that was due and did not start in time.
@@ -132,15 +126,8 @@ impl Notifier {
         if job.notify.is_empty() {
             return Ok(false);
         }
-        let notice = Notice {
-            notice_id: format!("missed:{}:{}", job.name, due.format("%Y%m%dT%H%M%SZ")),
-            job: job.name.clone(),
-            kind: NoticeKind::Missed,
-            run_id: None,
-            happened_at: due,
-            message: text_of(&self.sender.missed(&job.name, due, reason)),
-        };
-        state.record_notice(&notice, job.notify.on_missed.len(), now).await
+        let notice = notice_of_due(job, NoticeKind::Missed, due, due, &self.sender.missed(&job.name, due, reason));
+        record(state, job, &notice, now).await
     }
 
     /// Records what nobody has told of: runs whose process died before it could, and data that have become stale.
@@ -167,7 +154,7 @@ impl Notifier {
                     happened_at: now,
                     message: text_of(&message),
                 };
-                new += usize::from(state.record_notice(&notice, job.notify.on_stale.len(), now).await?);
+                new += usize::from(record(state, job, &notice, now).await?);
             }
             if !standing.is_running() {
                 new += usize::from(self.catch_up(state, job, now).await?);
@@ -236,7 +223,7 @@ impl Notifier {
             happened_at: run.finished_at.unwrap_or(now),
             message: text_of(&self.sender.failure(&details, &trouble)),
         };
-        state.record_notice(&notice, job.notify.on_failure.len(), now).await
+        record(state, job, &notice, now).await
     }
 
     /// The first good run after a failure that was told of.
@@ -261,7 +248,7 @@ impl Notifier {
             happened_at: finished_at,
             message: text_of(&self.sender.recovery(run, failure.happened_at)),
         };
-        state.record_notice(&notice, job.notify.on_recovery.len(), now).await
+        record(state, job, &notice, now).await
     }
 
     /// Sends what is due, several at once, and records what came of each. What could not be sent is warned of.
@@ -335,6 +322,29 @@ impl Notifier {
             }
         }
         deliveries
+    }
+}
+
+/// Records a notice for all targets of its kind; tells whether it is new.
+async fn record(state: &State, job: &Job, notice: &Notice, now: DateTime<Utc>) -> Result<bool, StateError> {
+    state.record_notice(notice, targets(&job.notify, notice.kind).len(), now).await
+}
+
+/// A notice of a run that was due and was none: named after the instant at which it was due.
+fn notice_of_due(
+    job: &Job,
+    kind: NoticeKind,
+    due: DateTime<Utc>,
+    happened_at: DateTime<Utc>,
+    message: &Message,
+) -> Notice {
+    Notice {
+        notice_id: format!("{kind}:{}:{}", job.name, due.format("%Y%m%dT%H%M%SZ")),
+        job: job.name.clone(),
+        kind,
+        run_id: None,
+        happened_at,
+        message: text_of(message),
     }
 }
 

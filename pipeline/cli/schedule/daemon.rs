@@ -9,7 +9,7 @@ use super::super::arguments::DaemonArguments;
 use super::super::context::{Context, read_variable};
 use super::super::surroundings::surroundings;
 use super::super::{ExitCode, Failure, Report, numbers};
-use super::clock;
+use super::clock_at;
 use super::messages::Messages;
 use super::watchers::Watchers;
 use crate::interrupt::Interrupt;
@@ -25,14 +25,14 @@ pub async fn run(arguments: &DaemonArguments, context: &Context) -> Result<ExitC
     let state = context.open_state(&project.environment).await?;
     let messages = Messages { context: context.clone(), zone: project.environment.timezone };
     let scheduled = project.jobs.values().filter(|job| job.schedule.is_some()).count() as u64;
-    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock(None));
+    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock_at(None));
     let daemon = daemon(arguments, None, state.clone(), watchers.clone(), context)?;
     context
         .output
         .message(&format!("watching the clock for {}; Ctrl-C stops", numbers::plural(scheduled, "job", "jobs")));
     if let Some(address) = arguments.listen {
         // Also while the last runs come to their end: so until the process does.
-        let address = watchers.listen(address, state, clock(None), Interrupt::never()).await?;
+        let address = watchers.listen(address, state, clock_at(None), Interrupt::never()).await?;
         context.output.message(&format!("serving http://{address}/metrics and http://{address}/healthz"));
     }
     drop(watchers);
@@ -54,7 +54,7 @@ pub async fn tick(now: Option<DateTime<Utc>>, context: &Context) -> Result<ExitC
     let project = context.load_project()?;
     let state = context.open_state(&project.environment).await?;
     let messages = Messages { context: context.clone(), zone: project.environment.timezone };
-    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock(now));
+    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock_at(now));
     let arguments = DaemonArguments { listen: None, at_once: 1, grace: Duration::ZERO };
     let mut daemon = daemon(&arguments, now, state, watchers, context)?;
     let ended = daemon.once(context.interrupt.clone()).await;
@@ -111,5 +111,5 @@ fn daemon(
             Surroundings { interrupt, progress: Arc::new(Silent), watch, ..surroundings }
         }),
     };
-    Ok(Daemon::new(settings, files, state, clock(now), Arc::new(runner), listener))
+    Ok(Daemon::new(settings, files, state, clock_at(now), Arc::new(runner), listener))
 }

@@ -6,12 +6,15 @@ mod messages;
 mod show;
 mod watchers;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::arguments::{ScheduleArguments, ScheduleCommand};
-use super::context::Context;
+use super::context::{Context, clock};
 use super::{ExitCode, Failure, Report};
 use crate::config::Project;
+use crate::run::Clock;
 use crate::schedule::Timetable;
 
 /// Runs the daemon, or does what the subcommand says.
@@ -50,10 +53,9 @@ fn timetables(project: &Project, job: Option<&str>) -> Result<Vec<Timetable>, Fa
 }
 
 /// The clock: a given instant that stands still, or the real one.
-#[allow(clippy::disallowed_methods, reason = "the clock of the daemon")]
-fn clock(now: Option<DateTime<Utc>>) -> crate::run::Clock {
+fn clock_at(now: Option<DateTime<Utc>>) -> Clock {
     match now {
-        Some(now) => std::sync::Arc::new(move || now),
-        None => std::sync::Arc::new(Utc::now),
+        Some(now) => Arc::new(move || now),
+        None => clock(),
     }
 }

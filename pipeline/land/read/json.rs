@@ -450,7 +450,7 @@ fn unescape(text: &[u8], into: &mut Vec<u8>) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads `\uXXXX`, or two of them that make one character; and how many bytes they are.
+/// Reads `\u` and its four hexadecimal digits, or two of these that make one character; and how many bytes they are.
 fn unicode_escape(text: &[u8]) -> Result<(char, usize), String> {
     let refused = || "the line is not JSON: an escape in a string is not a character".to_owned();
     let unit = |text: &[u8]| -> Option<u32> {

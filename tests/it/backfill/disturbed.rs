@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use lifecycle::state::{Lease, LeaseOutcome, State};
+use lifecycle::state::{Lease, LeaseOutcome, PauseOutcome, State};
 
 use super::kiosk::{DAYS, Kiosk, day};
 use crate::run::{Rows, assert_same, wait_for};
@@ -80,6 +80,17 @@ impl Holder {
         wait_for(self.0.lease_owner(name, Utc::now())).unwrap()
     }
 
+    pub fn newest_backfill(&self) -> String {
+        let listed = wait_for(self.0.list_backfills(Utc::now())).unwrap();
+        listed.first().unwrap().backfill_id.clone()
+    }
+
+    /// Pauses a backfill at once: the command takes as long as one of its days.
+    pub fn pause(&self, id: &str) {
+        let paused = wait_for(self.0.pause_backfill(id, "anna on moon", Utc::now())).unwrap();
+        assert_eq!(paused, PauseOutcome::Paused);
+    }
+
     pub fn days(&self, status: &str) -> u64 {
         let listed = wait_for(self.0.list_backfills(Utc::now())).unwrap();
         listed.first().map_or(0, |backfill| match status {
@@ -92,7 +103,7 @@ impl Holder {
 }
 
 pub(super) fn newest_backfill(kiosk: &Kiosk) -> String {
-    kiosk.0.query("select backfill_id from ops.backfills order by created_at desc limit 1").remove(0)
+    Holder::new(kiosk).newest_backfill()
 }
 
 /// Starts a backfill of seven days that steps aside, with some days done, for a run that never comes.

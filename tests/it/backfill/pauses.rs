@@ -76,8 +76,8 @@ fn a_backfill_that_is_killed_while_it_pauses_is_paused() {
     let holder = Holder::new(&kiosk);
     let mut child = start(&kiosk, &kiosk.arguments(0, DAYS - 2, &["--parallel", "2"]));
     until("a day is at work", || holder.days("running") > 0);
-    let id = newest_backfill(&kiosk);
-    pause(&kiosk, &id).expect(0);
+    let id = holder.newest_backfill();
+    holder.pause(&id);
     child.kill().unwrap();
     child.wait().unwrap();
     let status = shown(&kiosk, &id)["status"].clone();

@@ -1,30 +1,13 @@
 //! Memory stays flat whatever an object unpacks to: measured on the real binary.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Desk;
+use crate::memory::peak;
 
 /// Far below what the objects hold, and above what any landing takes.
 const MOST_MEBIBYTES: u64 = 500;
-
-/// Runs the job and gives its exit code and the most memory it ever had, in MiB.
-fn peak(desk: &Desk) -> (Option<i32>, u64) {
-    let mut child = desk.spawn(&["run", "nightly", "--as-of", super::AS_OF]);
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    loop {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        if let Some(kibibytes) = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()) {
-            most = most.max(kibibytes / 1024);
-        }
-        if let Some(ended) = child.try_wait().unwrap() {
-            return (ended.code(), most);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn packed(write: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -58,7 +41,7 @@ fn bombs_take_no_more_memory_than_other_objects() {
         // Members of gzip one after the other are one text.
         desk.write("raw/orders/1.csv.gz", if is_whole { bytes } else { [head, bytes].concat() });
         let started = Instant::now();
-        let (code, most) = peak(&desk);
+        let (code, most) = peak(&mut desk.spawn(&["run", "nightly", "--as-of", super::AS_OF]));
         println!("bomb of {name}: {most} MiB at most, {:.0} s", started.elapsed().as_secs_f64());
         assert_eq!(code, Some(0), "{name}");
         assert!(most < MOST_MEBIBYTES, "{name} took {most} MiB");

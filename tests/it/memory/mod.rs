@@ -1,9 +1,27 @@
 //! `memory_limit`: what does not fit is spilled, or planned again with a plan that spills.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
+
+/// Waits for a process; gives its exit code, and the most memory that it ever had, in MiB.
+pub fn peak(child: &mut Child) -> (Option<i32>, u64) {
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(kibibytes) = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()) {
+            most = most.max(kibibytes / 1024);
+        }
+        if let Some(ended) = child.try_wait().unwrap() {
+            return (ended.code(), most);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// Each with each makes the wide table.
 const SIDE: u64 = 700;
@@ -56,16 +74,20 @@ impl Project {
         std::fs::write(path, text).unwrap();
     }
 
-    /// What a command prints on stdout and on stderr; it must succeed.
-    fn lifecycle(&self, arguments: &[&str]) -> (String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_lifecycle"))
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifecycle"));
+        command
             .arg("--project")
             .arg(self.0.path() as &Path)
             .args(arguments)
             .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// What a command prints on stdout and on stderr; it must succeed.
+    fn lifecycle(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.command(arguments).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(0), "{told}");
         (String::from_utf8(output.stdout).unwrap(), told)
