@@ -5,6 +5,7 @@
 //! Hashes are taken range by range, so that memory stays flat however many rows there are.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -29,7 +30,7 @@ pub struct KeySizes {
 
 impl Default for KeySizes {
     fn default() -> Self {
-        Self { hashes: 2_000_000, rows: 200_000 }
+        Self { hashes: 8_000_000, rows: 200_000 }
     }
 }
 
@@ -69,6 +70,23 @@ impl HashRange {
     }
 }
 
+/// Rows by their object and line.
+#[derive(Default)]
+struct Places {
+    lines: HashMap<String, HashSet<i64>>,
+    count: u64,
+}
+
+impl Places {
+    fn insert(&mut self, object: String, line: i64) {
+        self.count += u64::from(self.lines.entry(object).or_default().insert(line));
+    }
+
+    fn contains(&self, object: &str, line: i64) -> bool {
+        self.lines.get(object).is_some_and(|lines| lines.contains(&line))
+    }
+}
+
 /// Sorted hashes, with a bitmap before them that answers most questions in one step.
 struct HashSetOfKeys {
     sorted: Vec<i64>,
@@ -104,7 +122,7 @@ pub(crate) async fn settle(
 ) -> Result<Settled, SinkError> {
     let mut settled = Settled::default();
     let mut writer = KindWriter::new(table, layout::superseded_schema());
-    let mut restored: HashSet<(String, i64)> = HashSet::new();
+    let mut restored = Places::default();
     let new_rows: u64 = rows.new.iter().map(DataFile::rows).sum();
     let count = (new_rows + rows.gone.len() as u64).div_ceil(sizes.hashes.max(1) as u64).max(1);
     for index in 0..count {
@@ -117,7 +135,7 @@ pub(crate) async fn settle(
             if hashes.is_empty() {
                 continue;
             }
-            let hashes = HashSetOfKeys::new(hashes);
+            let hashes = Arc::new(HashSetOfKeys::new(hashes));
             let mut before = read_superseded(table, rows.superseded, &hashes).await?;
             let files = rows.new.iter().chain(found.kept.iter().map(|file| &rows.kept[*file]));
             let now = losers(table, contract, schema, files, &hashes).await?;
@@ -130,13 +148,13 @@ pub(crate) async fn settle(
             }
             settled.superseded += fresh.len() as u64;
             writer.write(&superseded_batch(&fresh)?).await?;
-            for (row, day) in before {
+            for ((object, line), day) in before {
                 settled.days.extend(day);
-                restored.insert(row);
+                restored.insert(object, line);
             }
         }
     }
-    settled.restored = restored.len() as u64;
+    settled.restored = restored.count;
     rewrite_without(table, rows.superseded, &restored, &mut writer, &mut settled).await?;
     settled.add = writer.close().await?;
     Ok(settled)
@@ -181,8 +199,8 @@ async fn candidates(
     affected.extend(gone);
     affected.sort_unstable();
     affected.dedup();
-    let affected = HashSetOfKeys::new(affected);
-    let is_affected = |batch: RecordBatch| {
+    let affected = Arc::new(HashSetOfKeys::new(affected));
+    let is_affected = move |batch: RecordBatch| {
         let hashes = batch.column(0).as_primitive::<Int64Type>().iter().flatten();
         Ok(Some(hashes.filter(|hash| range.contains(*hash) && affected.contains(*hash)).collect::<Vec<i64>>()))
     };
@@ -232,14 +250,15 @@ async fn losers(
     contract: &Contract,
     schema: &SchemaRef,
     files: impl Iterator<Item = &DataFile>,
-    hashes: &HashSetOfKeys,
+    hashes: &Arc<HashSetOfKeys>,
 ) -> Result<Vec<Superseded>, SinkError> {
     let key_names: Vec<&str> = contract.key.iter().map(|column| contract.columns[*column].name.as_str()).collect();
     let mut names = key_names.clone();
     names.extend([layout::KEY, layout::OBJECT, layout::LINE, layout::DAY, layout::MODIFIED]);
     let wanted = project(schema, &names);
     let key_place = key_names.len();
-    let with_hashes = |batch: RecordBatch| {
+    let hashes = hashes.clone();
+    let with_hashes = move |batch: RecordBatch| {
         let keys = batch.column(key_place).as_primitive::<Int64Type>();
         let mask: BooleanArray = keys.iter().map(|key| Some(key.is_some_and(|key| hashes.contains(key)))).collect();
         if mask.has_true() { Ok(Some(filter_record_batch(&batch, &mask)?)) } else { Ok(None) }
@@ -293,11 +312,11 @@ async fn losers(
 async fn rewrite_without(
     table: &Table,
     files: &[DataFile],
-    restored: &HashSet<(String, i64)>,
+    restored: &Places,
     writer: &mut KindWriter,
     settled: &mut Settled,
 ) -> Result<(), SinkError> {
-    if restored.is_empty() {
+    if restored.count == 0 {
         return Ok(());
     }
     for file in files {
@@ -307,7 +326,7 @@ async fn rewrite_without(
         while let Some(batch) = batches.try_next().await? {
             let (objects, lines) = (batch.column(0).as_string::<i32>(), batch.column(1).as_primitive::<Int64Type>());
             let keep: BooleanArray = (0..batch.num_rows())
-                .map(|row| Some(!restored.contains(&(objects.value(row).to_owned(), lines.value(row)))))
+                .map(|row| Some(!restored.contains(objects.value(row), lines.value(row))))
                 .collect();
             has_restored |= keep.true_count() < batch.num_rows();
             kept.push(filter_record_batch(&batch, &keep)?);

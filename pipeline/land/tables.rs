@@ -12,6 +12,8 @@ use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::diff::LandedObject;
 use super::layout::{self, Kind};
@@ -91,21 +93,23 @@ pub(crate) fn object_batch(objects: &[LandedObject]) -> Result<RecordBatch, Arro
     RecordBatch::try_new(layout::object_schema(), columns)
 }
 
-/// Files that are read at once: each is a few requests to the store.
+/// Files that are read at once: each is a few requests to the store, and work for a processor.
 const FILES_AT_ONCE: usize = 6;
 
 /// Reads some columns of files, several at once, and keeps of each batch what `keep` makes of it. In the order of files.
-pub(crate) fn read_files<'t, T: Send + 't>(
-    table: &'t Table,
+pub(crate) fn read_files<T: Send + 'static>(
+    table: &Table,
     files: Vec<DataFile>,
     columns: &SchemaRef,
-    keep: impl Fn(RecordBatch) -> Result<Option<T>, ArrowError> + Send + Sync + 't,
-) -> BoxStream<'t, Result<(usize, Vec<T>), StorageError>> {
-    let (columns, keep) = (columns.clone(), Arc::new(keep));
+    keep: impl Fn(RecordBatch) -> Result<Option<T>, ArrowError> + Send + Sync + 'static,
+) -> BoxStream<'static, Result<(usize, Vec<T>), StorageError>> {
+    let (table, columns, keep) = (table.clone(), columns.clone(), Arc::new(keep));
     futures::stream::iter(files.into_iter().enumerate())
         .map(move |(position, file)| {
-            let (columns, keep) = (columns.clone(), keep.clone());
-            async move {
+            let (table, columns, keep) = (table.clone(), columns.clone(), keep.clone());
+            // A task of its own, which ends when nobody waits for it any more.
+            let mut task = JoinSet::new();
+            let reading = async move {
                 let mut batches = table.read(&file, columns).await?;
                 let mut kept = Vec::new();
                 while let Some(batch) = batches.try_next().await? {
@@ -114,7 +118,9 @@ pub(crate) fn read_files<'t, T: Send + 't>(
                     kept.extend(part);
                 }
                 Ok((position, kept))
-            }
+            };
+            task.spawn(reading.in_current_span());
+            async move { task.join_next().await.and_then(Result::ok).unwrap_or(Err(StorageError::Stopped)) }
         })
         .buffered(FILES_AT_ONCE)
         .boxed()

@@ -13,7 +13,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use crate::config::ExportFormat;
-use crate::storage::{DataFile, StorageError, Table, Warehouse};
+use crate::storage::{DataFile, ROW_GROUP_BYTES, StorageError, Table, Warehouse};
 
 use super::PublishError;
 
@@ -97,6 +97,7 @@ async fn write_parquet(warehouse: &Warehouse, request: &ExportRequest<'_>, file:
     let (store, path) = warehouse.export(request.job, file)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_created_by("lifecycle".to_owned())
         .build();
     let buffer = BufWriter::new(store, path);

@@ -27,7 +27,7 @@ pub use retry::{RetryPolicy, RetryingStore, StoreFailure, is_transient, may_pass
 pub use stores::Stores;
 pub use table::{AddedFiles, COLUMN_COMMENT, Change, CommitMetadata, Snapshot, Table};
 pub use warehouse::{Built, HistoryDay, Release, ReleasedTable, Warehouse};
-pub use writer::FileWriter;
+pub use writer::{FileWriter, ROW_GROUP_BYTES};
 
 use retry::{http_status, io_error_kind};
 use url::Url;
@@ -43,6 +43,8 @@ pub enum StorageError {
         #[source]
         source: object_store::Error,
     },
+    #[error("reading stopped before its end")]
+    Stopped,
     #[error("`{0}` is not a location: expected a path, or a URL that begins with file, s3, gs, az or abfss")]
     NotALocation(String),
     #[error("store of `{location}` failed")]

@@ -23,6 +23,8 @@ use super::{DataFile, StorageError};
 const TARGET_FILE_BYTES: u64 = 128 * 1024 * 1024;
 /// Small enough that a row group's statistics prune days, large enough to compress.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Of long texts a row group holds less: it is kept in memory until it is complete.
+pub const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 
 /// Writes batches into Parquet files in a table's folder; no reader sees them before a commit names them.
 ///
@@ -49,6 +51,7 @@ impl FileWriter {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_created_by("lifecycle".to_owned());
         for (field, column) in first.schema_ref().fields().iter().zip(first.columns()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::TrackConsumersPool;
+use datafusion::execution::memory_pool::{MemoryLimit, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -23,8 +23,13 @@ const SORTS_AT_ONCE: usize = 24;
 /// Spilled runs that one sort merges at once: the first sort of a join would else take what the others need.
 const SPILLED_RUNS_AT_ONCE: usize = 8;
 
-/// Rows of a batch where memory is short.
+/// Rows of a batch where memory is short: as many as fit where all sorts merge at once, in this range.
+const LEAST_BATCH_ROWS: usize = 64;
 const SMALL_BATCH_ROWS: usize = 1024;
+/// A merge accounts for each batch of a run twice, and holds two of them.
+const BATCHES_PER_RUN: usize = 4;
+/// Bytes of a row that is called wide.
+const WIDE_ROW_BYTES: usize = 512;
 
 /// What a session may use.
 #[derive(Debug, Clone)]
@@ -85,13 +90,19 @@ pub(super) fn session(settings: &SessionSettings, runtime: Arc<RuntimeEnv>) -> R
 
 /// Makes a session plan as if memory were short: joins that spill, few partitions, small batches.
 pub(super) fn make_frugal(state: &mut SessionState) -> Result<(), DataFusionError> {
+    let bytes = match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes,
+        _ => usize::MAX,
+    };
+    let batch_rows = bytes / (SORTS_AT_ONCE * SPILLED_RUNS_AT_ONCE * BATCHES_PER_RUN * WIDE_ROW_BYTES);
+    let batch_rows = batch_rows.clamp(LEAST_BATCH_ROWS, SMALL_BATCH_ROWS);
     let options = state.config_mut().options_mut();
     options.optimizer.prefer_hash_join = false;
     // With a single partition the planner knows no other join than the one that does not spill.
     options.execution.target_partitions = 2;
     options.optimizer.repartition_joins = true;
     // A merge of spilled runs holds some batches of each.
-    options.execution.batch_size = ConfigNonZeroUsize::try_new(SMALL_BATCH_ROWS)?;
+    options.execution.batch_size = ConfigNonZeroUsize::try_new(batch_rows)?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! `memory_limit`: what does not fit is spilled, or planned again with a plan that spills.
 
+mod drop_zone;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
