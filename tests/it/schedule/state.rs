@@ -69,7 +69,7 @@ async fn a_run_is_claimed_by_one_until_its_lease_ends(place: Place) {
     let end = ScheduledEnd { run_id: None, outcome: RunOutcome::Failed, message: None };
     assert!(!one.renew_claim(&claim, LEASE, over).await.unwrap());
     assert!(!one.finish_claim(&claim, &end, over).await.unwrap());
-    one.release_claim(&claim).await.unwrap();
+    one.release_claim(&claim, true).await.unwrap();
     assert_eq!(one.open_scheduled_runs().await.unwrap()[0].status, ScheduledStatus::Running);
     let end = ScheduledEnd { outcome: RunOutcome::Succeeded, run_id: Some("r1".to_owned()), ..end };
     assert!(other.finish_claim(&taken, &end, over).await.unwrap());
