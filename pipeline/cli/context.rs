@@ -126,8 +126,8 @@ pub(super) fn refuse_unknown_job(job: &str, context: &Context) -> Result<(), Fai
 
 /// Who types, as the system knows them.
 pub(super) fn person() -> Option<String> {
-    let named = ["USER", "LOGNAME", "USERNAME"].iter().filter_map(|name| read_variable(name));
-    named.into_iter().find(|name| !name.is_empty())
+    let mut named = ["USER", "LOGNAME", "USERNAME"].iter().filter_map(|name| read_variable(name));
+    named.find(|name| !name.is_empty())
 }
 
 /// The value of `${env:NAME}`.

@@ -18,7 +18,8 @@
 //!
 //! What starts while another run of the job is at work follows `overlap`: `skip` skips it; with `queue_one` it waits,
 //! and a run that waits already gives way to it; with `allow` all wait for their turn, because two runs of one job never
-//! work at once. A run that makes up for a missed one takes nobody's place: what becomes due meanwhile waits for it.
+//! work at once. A run that is late, so that it makes up for a missed one, takes nobody's place: what becomes due
+//! meanwhile waits for it. One whose process died is not at work: it is finished first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -160,7 +160,7 @@ fn why(run: &ScheduledRun) -> String {
         words.push(format!("{} runs together", numbers::count(run.instants)));
     }
     if run.is_made_up {
-        words.push("started late: nobody was there at its time".to_owned());
+        words.push("late: nobody was there at its time".to_owned());
     }
     if run.attempts > 1 {
         words.push(format!("{} attempts", run.attempts));

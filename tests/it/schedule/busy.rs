@@ -120,30 +120,6 @@ async fn a_deadline_holds_for_a_run_that_found_its_job_taken() {
     assert!(counter.executed().is_empty());
 }
 
-#[tokio::test]
-async fn a_claim_that_is_given_back_twice_takes_nothing_from_the_next() {
-    let office = Office::new("2026-03-02T00:30:00Z");
-    office.job("nightly", "{cron: \"0 1 * * *\"}");
-    let state = office.state().await;
-    let (counter, diary) = (Counter::new(&state, &office.time, "a"), Arc::new(Diary::default()));
-    let mut daemon = office.daemon("a", &state, &counter, &diary);
-    daemon.tick().await;
-    counter.is_taken_by("process 7 on moon");
-    office.time.set("2026-03-02T01:30:00Z");
-    tick(&mut daemon).await;
-    let open = state.open_scheduled_runs().await.unwrap();
-    let lease = Duration::from_secs(60);
-    let first = state.claim_scheduled_run(&open[0], "a", lease, office.time.now()).await.unwrap().unwrap();
-    state.release_claim(&first, false).await.unwrap();
-    office.time.pass(TimeDelta::seconds(1));
-    let second = state.claim_scheduled_run(&open[0], "b", lease, office.time.now()).await.unwrap().unwrap();
-    assert_eq!((first.attempt, second.attempt), (1, 1));
-    // The answer to the first time was lost, so it is asked again.
-    state.release_claim(&first, false).await.unwrap();
-    let open = state.open_scheduled_runs().await.unwrap();
-    assert_eq!((open[0].status, open[0].owner.as_deref()), (ScheduledStatus::Running, Some("b")));
-}
-
 /// Writes down when it was looked at.
 #[derive(Default)]
 struct Watcher {
