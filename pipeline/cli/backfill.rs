@@ -12,7 +12,7 @@ use chrono::Months;
 use super::arguments::{
     BackfillArguments, BackfillCommand, BackfillOnly, BackfillOrder, BackfillRange, BackfillResumeArguments, ResumeOnly,
 };
-use super::context::{Context, read_variable};
+use super::context::{Context, person};
 use super::failure::Report;
 use super::surroundings::surroundings;
 use super::text_table::TextTable;
@@ -42,20 +42,34 @@ pub async fn execute(arguments: &BackfillArguments, context: &Context) -> Result
 }
 
 async fn execute_command(command: &BackfillCommand, context: &Context) -> Result<ExitCode, Failure> {
-    if let BackfillCommand::Resume(arguments) = command {
-        let project = context.load_project()?;
-        let state = context.open_state(&project.environment).await?;
-        return resume(arguments, context, &project, &state).await;
-    }
     // Whoever looks after a backfill needs the others also while somebody edits a model.
-    let environment = context.load_environment()?;
-    let state = context.open_state(&environment).await?;
+    let look_after = async || -> Result<(Environment, State), Failure> {
+        let environment = context.load_environment()?;
+        let state = context.open_state(&environment).await?;
+        Ok((environment, state))
+    };
     match command {
-        BackfillCommand::List(arguments) => show::list(arguments, context, &environment, &state).await,
-        BackfillCommand::Show(arguments) => show::show(arguments, context, &environment, &state).await,
-        BackfillCommand::Pause(arguments) => pause(&arguments.backfill_id, context, &environment, &state).await,
-        BackfillCommand::Cancel(arguments) => cancel(&arguments.backfill_id, context, &state).await,
-        BackfillCommand::Resume(_) => Ok(ExitCode::Done),
+        BackfillCommand::Resume(arguments) => {
+            let project = context.load_project()?;
+            let state = context.open_state(&project.environment).await?;
+            resume(arguments, context, &project, &state).await
+        }
+        BackfillCommand::List(arguments) => {
+            let (environment, state) = look_after().await?;
+            show::list(arguments, context, &environment, &state).await
+        }
+        BackfillCommand::Show(arguments) => {
+            let (environment, state) = look_after().await?;
+            show::show(arguments, context, &environment, &state).await
+        }
+        BackfillCommand::Pause(arguments) => {
+            let (environment, state) = look_after().await?;
+            pause(&arguments.backfill_id, context, &environment, &state).await
+        }
+        BackfillCommand::Cancel(arguments) => {
+            let (_, state) = look_after().await?;
+            cancel(&arguments.backfill_id, context, &state).await
+        }
     }
 }
 
@@ -165,8 +179,7 @@ async fn resume(
 async fn pause(prefix: &str, context: &Context, environment: &Environment, state: &State) -> Result<ExitCode, Failure> {
     let (backfill, _) = state.show_backfill(prefix, context.now()).await?;
     let short = numbers::short_id(&backfill.backfill_id);
-    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(read_variable).filter(|name| !name.is_empty());
-    let by = format!("{} on {}", user.as_deref().unwrap_or("somebody"), host_name());
+    let by = format!("{} on {}", person().as_deref().unwrap_or("somebody"), host_name());
     match state.pause_backfill(&backfill.backfill_id, &by, context.now()).await? {
         PauseOutcome::Paused => {
             let mut message = format!("backfill {short} is paused");

@@ -112,6 +112,24 @@ impl Context {
     }
 }
 
+/// Refuses the name of a job about which nothing is recorded, where the project has no such job either; where the jobs'
+/// files cannot be read, nobody knows.
+pub(super) fn refuse_unknown_job(job: &str, context: &Context) -> Result<(), Failure> {
+    match context.load_jobs() {
+        Ok(known) if known.problems.is_empty() && !known.jobs.contains_key(job) => {
+            let known: Vec<&str> = known.jobs.keys().map(String::as_str).collect();
+            Err(Failure::unknown_name("job", job, &known))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Who types, as the system knows them.
+pub(super) fn person() -> Option<String> {
+    let mut named = ["USER", "LOGNAME", "USERNAME"].iter().filter_map(|name| read_variable(name));
+    named.find(|name| !name.is_empty())
+}
+
 /// The value of `${env:NAME}`.
 pub(super) fn read_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()

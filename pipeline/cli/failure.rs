@@ -4,7 +4,7 @@ use std::error::Error;
 
 use super::suggest;
 use crate::config::Problems;
-use crate::state::StateError;
+use crate::state::{RunOutcome, StateError};
 use crate::storage::StorageError;
 
 /// What the process tells its caller.
@@ -39,6 +39,18 @@ impl ExitCode {
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
         code.number().into()
+    }
+}
+
+impl From<RunOutcome> for ExitCode {
+    fn from(outcome: RunOutcome) -> Self {
+        match outcome {
+            RunOutcome::Succeeded | RunOutcome::NothingToDo => ExitCode::Done,
+            RunOutcome::Failed => ExitCode::Failed,
+            RunOutcome::ChecksFailed => ExitCode::ChecksFailed,
+            RunOutcome::PartlyFailed => ExitCode::Partial,
+            RunOutcome::Interrupted => ExitCode::Interrupted,
+        }
     }
 }
 

@@ -28,8 +28,7 @@ pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<Exit
     }
     let report = outcome?;
     tell(&report, context);
-    let has_failed = report.repairs.iter().any(|repair| matches!(repair.outcome, RepairOutcome::Failed(_)));
-    Ok(if has_failed { ExitCode::Partial } else { ExitCode::Done })
+    Ok(report.outcome().into())
 }
 
 /// Tells a person about attempts that fail. A job that is taken is not tried again behind a person's back.

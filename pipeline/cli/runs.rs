@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::arguments::{RunsArguments, RunsCommand, RunsShowArguments};
-use super::context::Context;
+use super::context::{Context, refuse_unknown_job};
 use super::output::Style;
 use super::text_table::{Cell, TextTable};
 use super::{ExitCode, Failure, Report, batches, numbers};
@@ -61,13 +61,8 @@ async fn explain_absence(arguments: &RunsArguments, context: &Context, state: Op
         Some(state) => state.last_runs(context.now()).await?,
         None => Vec::new(),
     };
-    if let Some(job) = &arguments.job
-        && !recorded.iter().any(|run| run.job == *job)
-        && let Ok(project) = context.load_project()
-        && !project.jobs.contains_key(job)
-    {
-        let known: Vec<&str> = project.jobs.keys().map(String::as_str).collect();
-        return Err(Failure::unknown_name("job", job, &known));
+    if let Some(job) = arguments.job.as_ref().filter(|job| !recorded.iter().any(|run| run.job == **job)) {
+        refuse_unknown_job(job, context)?;
     }
     if recorded.is_empty() {
         context.output.message("no run has been recorded yet; `lifecycle run JOB` starts one");

@@ -50,9 +50,35 @@ pub fn only_job(project: &Project, named: Option<&str>) -> Result<String, Failur
     }
 }
 
+/// What is said about a run's error: what, why, and what to do.
+pub fn run_report(error: &RunError) -> Report {
+    let mut report = Report::from_error(error).maybe_hint(error.hint());
+    match error {
+        RunError::NoDays { table } => {
+            report.hint(format!("ask without a day, or for a day of {table}_history if it has one"))
+        }
+        RunError::Parameter(error) => report.maybe_hint(error.hint()),
+        RunError::Selector(error) => report.maybe_hint(error.hint().map(str::to_owned)),
+        RunError::NotOfJob { .. } => report.hint("add it to the job's `models`, or name one that the job builds"),
+        RunError::Busy { .. } => {
+            report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so")
+        }
+        RunError::BackfillBusy { .. } => report.hint("wait until it has ended, or `lifecycle backfill cancel` it"),
+        RunError::Checks(_) => {
+            report.causes = error.details();
+            report
+        }
+        RunError::Land(_) => {
+            report.causes.extend(error.details());
+            report
+        }
+        _ => report,
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
-        let mut report = Report::from_error(&error).maybe_hint(error.hint());
+        let report = run_report(&error);
         match error {
             RunError::UnknownJob { job, known } => {
                 Failure::unknown_name("job", &job, &known.iter().map(String::as_str).collect::<Vec<_>>())
@@ -60,38 +86,25 @@ impl From<RunError> for Failure {
             RunError::UnknownTable { table, known } => {
                 Failure::unknown_name("table", &table, &known.iter().map(String::as_str).collect::<Vec<_>>())
             }
-            RunError::NoDays { table } => {
-                Failure::Usage(report.hint(format!("ask without a day, or for a day of {table}_history if it has one")))
-            }
             RunError::Problems(problems) => Failure::Problems(problems),
-            RunError::Parameter(error) => Failure::Usage(report.maybe_hint(error.hint())),
-            RunError::Selector(error) => Failure::Usage(report.maybe_hint(error.hint().map(str::to_owned))),
-            RunError::NotOfJob { .. } => {
-                Failure::Usage(report.hint("add it to the job's `models`, or name one that the job builds"))
-            }
-            RunError::Busy { .. } => Failure::Failed(
-                report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so"),
-            ),
-            RunError::BackfillBusy { .. } => {
-                Failure::Failed(report.hint("wait until it has ended, or `lifecycle backfill cancel` it"))
-            }
-            RunError::Checks(_) => {
-                report.causes = error.details();
-                Failure::ChecksFailed(report)
-            }
+            RunError::State(error) => error.into(),
             RunError::Interrupted => Failure::interrupted(),
-            RunError::Land(_) => {
-                report.causes.extend(error.details());
-                Failure::Failed(report)
-            }
-            RunError::NothingPublished { .. }
+            RunError::Checks(_) => Failure::ChecksFailed(report),
+            RunError::NoDays { .. }
+            | RunError::Parameter(_)
+            | RunError::Selector(_)
+            | RunError::NotOfJob { .. }
+            | RunError::NothingPublished { .. }
             | RunError::Publish(PublishError::NoRelease { .. } | PublishError::Vacuumed { .. }) => {
                 Failure::Usage(report)
             }
-            RunError::State(error) => error.into(),
-            RunError::Storage(_) | RunError::LeaseLost { .. } | RunError::Transform(_) | RunError::Publish(_) => {
-                Failure::Failed(report)
-            }
+            RunError::Busy { .. }
+            | RunError::BackfillBusy { .. }
+            | RunError::Land(_)
+            | RunError::Storage(_)
+            | RunError::LeaseLost { .. }
+            | RunError::Transform(_)
+            | RunError::Publish(_) => Failure::Failed(report),
         }
     }
 }

@@ -21,6 +21,7 @@ mod state_location;
 mod text;
 mod validate;
 mod yaml;
+mod zones;
 
 pub use cases::{Case, CaseRow};
 pub use environment::{Environment, LineageTarget, Location, OpenLineage, Smtp, SmtpLogin, SmtpTls};
@@ -38,6 +39,7 @@ pub use state_location::{PostgresLocation, StateLocation};
 pub use text::Value;
 pub(crate) use text::parse_duration;
 pub use validate::cron_parser;
+pub(crate) use zones::{FURTHEST_OFFSET, first_instant, local};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -60,6 +60,11 @@ pub trait RetryListener: Send + Sync {
         WhenBusy::TryAgain
     }
 
+    /// The same for a run that was at work, when another process took the job over or published in between.
+    fn when_overtaken(&self) -> WhenBusy {
+        self.when_busy()
+    }
+
     /// Tries in all, where it is not the job that says so.
     fn attempts(&self) -> Option<u32> {
         None
@@ -141,10 +146,11 @@ async fn attempts(
             Err(error) if error.may_pass() => error,
             outcome => return outcome,
         };
-        let is_busy = error.is_about_others();
-        let pause = match listener.when_busy() {
-            WhenBusy::Tell if is_busy => return Err(error),
-            WhenBusy::Wait if is_busy => {
+        let is_about_others = error.is_about_others();
+        let answer = if error.is_overtaken() { listener.when_overtaken() } else { listener.when_busy() };
+        let pause = match answer {
+            WhenBusy::Tell if is_about_others => return Err(error),
+            WhenBusy::Wait if is_about_others => {
                 if !std::mem::replace(&mut is_waiting, true) {
                     listener.waits(&error);
                 }
@@ -153,7 +159,7 @@ async fn attempts(
             _ if attempt.number >= of => return Err(error),
             _ => {
                 let mut pause = backoff(retry, attempt.number, listener.jitter());
-                if is_busy {
+                if is_about_others {
                     // Where the other one is dead, its lease lasts so long at most.
                     pause = pause.max(state.lease_time());
                 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::{Id, JoinHandle, JoinSet};
 
-use super::runner::{RunEnd, Runner};
+use super::event::{Event, Listener};
+use super::runner::{Began, RunEnd, Runner};
 use crate::config::{Overlap, Project};
 use crate::interrupt::{Interrupt, Interrupter};
 use crate::run::{Clock, RunRequest};
@@ -40,6 +42,7 @@ pub enum Fate {
 pub(super) struct Crew {
     state: State,
     runner: Arc<dyn Runner>,
+    listener: Arc<dyn Listener>,
     clock: Clock,
     lease: Duration,
     tasks: JoinSet<Ended>,
@@ -49,10 +52,16 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    pub fn new(state: State, runner: Arc<dyn Runner>, clock: Clock, lease: Duration) -> Self {
+    pub fn new(
+        state: State,
+        runner: Arc<dyn Runner>,
+        listener: Arc<dyn Listener>,
+        clock: Clock,
+        lease: Duration,
+    ) -> Self {
         let (interrupter, interrupt) = crate::interrupt::channel();
         let (tasks, jobs) = (JoinSet::new(), BTreeMap::new());
-        Self { state, runner, clock, lease, tasks, jobs, interrupter, interrupt }
+        Self { state, runner, listener, clock, lease, tasks, jobs, interrupter, interrupt }
     }
 
     pub fn len(&self) -> usize {
@@ -79,6 +88,7 @@ impl Crew {
         let work = Work {
             state: self.state.clone(),
             runner: self.runner.clone(),
+            listener: self.listener.clone(),
             clock: self.clock.clone(),
             lease: self.lease,
             interrupt: self.interrupt.clone(),
@@ -115,6 +125,7 @@ impl Crew {
 struct Work {
     state: State,
     runner: Arc<dyn Runner>,
+    listener: Arc<dyn Listener>,
     clock: Clock,
     lease: Duration,
     interrupt: Interrupt,
@@ -135,9 +146,19 @@ impl Work {
         // On a task of its own: in one with the run it would wait for the state while the run, which has it, stands still.
         let renewal = tokio::spawn(renew(self.state.clone(), claim.clone(), self.lease, self.clock.clone()));
         let _renewed_until_the_end = Renewal(renewal);
-        let end = self.runner.run(&project, &request, self.interrupt.clone()).await;
+        let end = self.runner.run(&project, &request, self.told_once(&claim), self.interrupt.clone()).await;
         let fate = self.record(&claim, &end).await;
         Ended { claim, end, fate }
+    }
+
+    /// Tells that the run has begun, however many attempts do.
+    fn told_once(&self, claim: &Claim) -> Began {
+        let (listener, claim, is_told) = (self.listener.clone(), claim.clone(), AtomicBool::new(false));
+        Arc::new(move || {
+            if !is_told.swap(true, Ordering::Relaxed) {
+                listener.hear(&Event::Started { claim: &claim });
+            }
+        })
     }
 
     /// Writes down what became of a claim, and tries again while the state cannot be used.
@@ -165,18 +186,19 @@ impl Work {
 
     async fn try_to_record(&self, claim: &Claim, end: &RunEnd) -> Result<Fate, StateError> {
         let now = (self.clock)();
+        let has_begun = end.run_id.is_some();
         if let Some(owner) = end.busy() {
-            // Who makes up for a missed run, or takes over from a dead process, waits.
-            if self.overlap == Overlap::Skip && claim.attempt == 1 && !claim.is_made_up {
+            // Who makes up for a missed run, takes over from a dead process, or was at work before, waits.
+            if self.overlap == Overlap::Skip && claim.attempt == 1 && !claim.is_made_up && !has_begun {
                 let message = format!("the job was being run by {owner}");
                 self.state.abandon_claim(claim, NotRunReason::Overlap, &message, now).await?;
                 return Ok(Fate::Abandoned(NotRunReason::Overlap));
             }
-            self.state.release_claim(claim).await?;
+            self.state.release_claim(claim, has_begun).await?;
             return Ok(Fate::Returned);
         }
         if end.outcome == crate::state::RunOutcome::Interrupted && self.interrupt.is_interrupted() {
-            self.state.release_claim(claim).await?;
+            self.state.release_claim(claim, has_begun).await?;
             return Ok(Fate::Returned);
         }
         let recorded = ScheduledEnd { run_id: end.run_id.clone(), outcome: end.outcome, message: end.message.clone() };

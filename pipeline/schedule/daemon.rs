@@ -1,6 +1,6 @@
 //! The daemon: looks, decides, claims and runs, until it is asked to leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +8,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::crew::{Crew, Ended, Fate};
 use super::event::{Event, Listener, Look, NotRun};
-use super::planner::{OpenRun, Recorded, Upstream, plan};
+use super::planner::plan;
 use super::project::{Found, ProjectFiles};
+use super::recorded::{TRIES, recorded, too_late};
 use super::runner::{RunEnd, Runner};
 use super::ticker::Ticker;
 use super::timetable::Timetable;
-use crate::config::CatchUp;
 use crate::interrupt::Interrupt;
 use crate::run::Clock;
 use crate::state::{
-    Claim, NotRunReason, RunOutcome, ScheduleRecord, ScheduledEnd, ScheduledRun, ScheduledStatus, State, StateError,
-    Verdict,
+    Claim, NotRunReason, RunOutcome, ScheduledEnd, ScheduledRun, ScheduledStatus, State, StateError, Verdict,
 };
 
 /// How often files and state are looked at while the clock gives no reason to.
@@ -27,10 +26,6 @@ const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
 const REST: TimeDelta = TimeDelta::seconds(10);
 /// A run whose process died so often is not tried again: it may be what kills them.
 const MOST_DEATHS: u64 = 3;
-/// How often a decision is tried while others decide.
-const TRIES: usize = 5;
-/// How long good runs of other jobs wait to be answered, at least.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(7 * 86_400);
 
 /// How a daemon works.
 #[derive(Debug, Clone)]
@@ -54,6 +49,15 @@ pub enum Departure {
     Interrupted,
 }
 
+/// What one call for an outside clock came to.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Runs that were at work, and those that were given up.
+    pub ended: Vec<Ended>,
+    /// Decisions not to run.
+    pub not_run: usize,
+}
+
 /// What the daemon does and knows. Every look depends on the clock and on what is recorded alone.
 pub struct Daemon {
     settings: DaemonSettings,
@@ -68,6 +72,11 @@ pub struct Daemon {
     last_end: Option<DateTime<Utc>>,
     /// Jobs that were taken, and until when they are left alone.
     resting: BTreeMap<String, DateTime<Utc>>,
+    /// Runs that found their job taken: that they wait has been told.
+    told: BTreeSet<(String, DateTime<Utc>)>,
+    /// Runs that waited at the last look.
+    waiting: usize,
+    round: Round,
     /// Something happened that makes the next tick a look.
     is_awake: bool,
     is_state_lost: bool,
@@ -90,7 +99,7 @@ impl Daemon {
         runner: Arc<dyn Runner>,
         listener: Arc<dyn Listener>,
     ) -> Self {
-        let crew = Crew::new(state.clone(), runner, clock.clone(), settings.lease);
+        let crew = Crew::new(state.clone(), runner, listener.clone(), clock.clone(), settings.lease);
         let mut daemon = Self {
             settings,
             files,
@@ -102,6 +111,9 @@ impl Daemon {
             last_look: None,
             last_end: None,
             resting: BTreeMap::new(),
+            told: BTreeSet::new(),
+            waiting: 0,
+            round: Round::default(),
             is_awake: true,
             is_state_lost: false,
         };
@@ -120,8 +132,9 @@ impl Daemon {
                 ended = self.crew.next(), if !self.crew.is_empty() => self.note_end(ended.as_ref()),
             }
         }
+        let departure = self.leave(stop, &ticker).await;
         ticker.stop().await;
-        self.leave(stop).await
+        departure
     }
 
     /// Looks, if it is time; otherwise does nothing. Returns what it saw.
@@ -141,8 +154,10 @@ impl Daemon {
             // The clock was set back: what is due next is asked anew.
             self.jobs.values_mut().for_each(|watched| watched.is_planned = false);
         }
-        self.read_files().await;
-        let waiting = match self.decide_and_start(now).await {
+        self.read_files(now).await;
+        // Only a call for an outside clock asks for it.
+        self.round = Round::default();
+        self.waiting = match self.decide_and_start(now).await {
             Ok(waiting) => {
                 if std::mem::take(&mut self.is_state_lost) {
                     self.listener.hear(&Event::StateBack);
@@ -156,16 +171,21 @@ impl Daemon {
                 0
             }
         };
-        self.last_look = Some(now);
         self.is_awake = false;
-        let look = self.seen(now, waiting);
+        Some(self.note_look(now))
+    }
+
+    /// Tells that it has looked.
+    fn note_look(&mut self, now: DateTime<Utc>) -> Look {
+        self.last_look = Some(now);
+        let look = self.seen(now);
         self.listener.hear(&Event::Looked(&look));
-        Some(look)
+        look
     }
 
     /// Runs what is due now, and what becomes due after it, to the end; then returns. For an outside clock.
-    pub async fn once(&mut self, mut stop: Interrupt) -> Result<Vec<Ended>, StateError> {
-        let mut all = Vec::new();
+    pub async fn once(&mut self, mut stop: Interrupt) -> Result<Round, StateError> {
+        self.round = Round::default();
         loop {
             let now = (self.clock)();
             if !stop.is_interrupted() {
@@ -173,22 +193,22 @@ impl Daemon {
             }
             tokio::select! {
                 ended = self.crew.next() => {
-                    let Some(ended) = ended else { return Ok(all) };
+                    let Some(ended) = ended else { return Ok(std::mem::take(&mut self.round)) };
                     self.note_end(Some(&ended));
                     // Whoever found the job taken is left to the next call.
                     self.resting.insert(ended.claim.job.clone(), now + TimeDelta::days(1));
                     if ended.fate == Fate::Done {
                         self.resting.remove(&ended.claim.job);
                     }
-                    all.push(ended);
+                    self.round.ended.push(ended);
                 }
                 () = stop.interrupted(), if !self.crew.is_empty() => {
                     self.crew.interrupt();
                     while let Some(ended) = self.crew.next().await {
                         self.note_end(Some(&ended));
-                        all.push(ended);
+                        self.round.ended.push(ended);
                     }
-                    return Ok(all);
+                    return Ok(std::mem::take(&mut self.round));
                 }
             }
         }
@@ -206,45 +226,52 @@ impl Daemon {
         &self.files
     }
 
-    async fn leave(mut self, mut stop: Interrupt) -> Departure {
+    async fn leave(mut self, mut stop: Interrupt, ticker: &Ticker) -> Departure {
         if self.crew.is_empty() {
             return Departure::Clean;
         }
         self.listener.hear(&Event::Leaving { jobs: &self.crew.jobs() });
         let grace = tokio::time::sleep(self.settings.grace);
         tokio::pin!(grace);
+        let mut departure = Departure::Clean;
         loop {
             tokio::select! {
                 ended = self.crew.next() => match ended {
                     Some(ended) => self.note_end(Some(&ended)),
-                    None => return Departure::Clean,
+                    None => return departure,
                 },
-                () = &mut grace => break,
-                () = stop.interrupted_again() => break,
+                () = &mut grace, if departure == Departure::Clean => departure = Departure::Interrupted,
+                () = stop.interrupted_again(), if departure == Departure::Clean => departure = Departure::Interrupted,
+                // Whoever watches it sees that it lives.
+                () = ticker.tick() => {
+                    let now = (self.clock)();
+                    if self.last_look.is_none_or(|last| now < last || now - last >= LOOK_AGAIN) {
+                        self.note_look(now);
+                    }
+                    continue;
+                }
+            }
+            if departure == Departure::Interrupted {
+                self.crew.interrupt();
             }
         }
-        self.crew.interrupt();
-        while let Some(ended) = self.crew.next().await {
-            self.note_end(Some(&ended));
-        }
-        Departure::Interrupted
     }
 
-    fn seen(&self, now: DateTime<Utc>, waiting: usize) -> Look {
+    fn seen(&self, now: DateTime<Utc>) -> Look {
         let next = self.jobs.iter().filter_map(|(job, watched)| Some((watched.next?, job.clone()))).min();
         Look {
             at: now,
             jobs: self.jobs.len(),
             next,
             at_work: self.crew.jobs(),
-            waiting,
+            waiting: self.waiting,
             is_state_usable: !self.is_state_lost,
             is_project_broken: self.files.is_broken(),
         }
     }
 
-    async fn read_files(&mut self) {
-        match self.files.look().await {
+    async fn read_files(&mut self, now: DateTime<Utc>) {
+        match self.files.look(now).await {
             Found::Same => {}
             Found::Changed => {
                 self.take_timetables();
@@ -298,9 +325,10 @@ impl Daemon {
     async fn decide(&mut self, job: &str, open: &[ScheduledRun], now: DateTime<Utc>) -> Result<bool, StateError> {
         let Some(watched) = self.jobs.get_mut(job) else { return Ok(false) };
         let timetable = &watched.timetable;
+        let is_ours = self.crew.is_at_work_on(job);
         for _ in 0..TRIES {
             let basis = self.state.begin_schedule(job, &timetable.fingerprint(), now).await?;
-            let recorded = recorded(&self.state, timetable, &basis, open, now).await?;
+            let recorded = recorded(&self.state, timetable, &basis, (open, is_ours), now).await?;
             let plan = plan(timetable, &recorded, now);
             if plan.decisions.is_empty() && plan.withdrawn.is_empty() {
                 (watched.next, watched.is_planned) = (plan.next, true);
@@ -316,6 +344,7 @@ impl Daemon {
                         as_of: decision.as_of,
                         verdict: decision.verdict,
                     }));
+                    self.round.not_run += 1;
                 }
                 (watched.next, watched.is_planned) = (plan.next, true);
                 return Ok(true);
@@ -329,11 +358,8 @@ impl Daemon {
     /// Claims and starts runs that wait, or whose owner died, while there is room; returns how many wait.
     async fn start_waiting(&mut self, open: &[ScheduledRun], now: DateTime<Utc>) -> Result<usize, StateError> {
         self.resting.retain(|_, until| *until > now);
-        let is_free = |run: &ScheduledRun| {
-            run.status == ScheduledStatus::Waiting || run.lease_until.is_none_or(|until| until <= now)
-        };
         let mut waiting = open.iter().filter(|run| run.status == ScheduledStatus::Waiting).count();
-        for run in open.iter().filter(|run| is_free(run)) {
+        for run in open.iter().filter(|run| !run.is_at_work(now)) {
             if self.crew.len() >= self.settings.at_once.max(1) {
                 break;
             }
@@ -352,21 +378,20 @@ impl Daemon {
             if let Some(reason) = too_late {
                 let message = "its turn came too late";
                 self.state.abandon_claim(&claim, reason, message, now).await?;
-                self.tell_abandoned(&claim.job, claim.scheduled_at, claim.as_of, reason);
+                self.tell_abandoned(&claim, reason);
                 continue;
             }
             if run.status == ScheduledStatus::Running && run.deaths + 1 >= MOST_DEATHS {
-                self.give_up(&claim, now).await?;
+                self.give_up(claim, now).await?;
                 continue;
             }
-            self.listener.hear(&Event::Started { claim: &claim });
             self.crew.start(claim, self.files.project().clone(), overlap);
         }
         Ok(waiting)
     }
 
     /// Records a run whose process died again and again as failed.
-    async fn give_up(&mut self, claim: &Claim, now: DateTime<Utc>) -> Result<(), StateError> {
+    async fn give_up(&mut self, claim: Claim, now: DateTime<Utc>) -> Result<(), StateError> {
         let message = format!("its process died {MOST_DEATHS} times while it was at work");
         let end = RunEnd {
             run_id: None,
@@ -376,8 +401,9 @@ impl Daemon {
             error: None,
         };
         let recorded = ScheduledEnd { run_id: None, outcome: end.outcome, message: Some(message) };
-        self.state.finish_claim(claim, &recorded, now).await?;
-        self.listener.hear(&Event::Ended { claim, end: &end });
+        self.state.finish_claim(&claim, &recorded, now).await?;
+        self.listener.hear(&Event::Ended { claim: &claim, end: &end });
+        self.round.ended.push(Ended { claim, end, fate: Fate::Done });
         Ok(())
     }
 
@@ -387,92 +413,35 @@ impl Daemon {
         for watched in self.jobs.values_mut().filter(|watched| watched.timetable.schedule.after.contains(&claim.job)) {
             watched.is_planned = false;
         }
+        let key = (claim.job.clone(), claim.scheduled_at);
         match fate {
-            Fate::Done | Fate::Overtaken => self.listener.hear(&Event::Ended { claim, end }),
-            Fate::Abandoned(reason) => self.tell_abandoned(&claim.job, claim.scheduled_at, claim.as_of, *reason),
+            Fate::Done | Fate::Overtaken => {
+                self.told.remove(&key);
+                self.listener.hear(&Event::Ended { claim, end });
+            }
+            Fate::Abandoned(reason) => self.tell_abandoned(claim, *reason),
             Fate::Returned => {
-                let why = end.busy().map_or("it was interrupted", |_| "another process runs the job");
-                self.listener.hear(&Event::Returned { claim, why });
+                // What waits for another process tries again and again.
+                let is_busy = end.busy().is_some();
+                if !is_busy || self.told.insert(key) {
+                    let why = if is_busy { "another process runs the job" } else { "it was interrupted" };
+                    self.listener.hear(&Event::Returned { claim, why });
+                }
                 self.resting.insert(claim.job.clone(), (self.clock)() + REST);
             }
         }
     }
 
-    fn tell_abandoned(&self, job: &str, instant: DateTime<Utc>, as_of: chrono::NaiveDate, reason: NotRunReason) {
-        let verdict = match reason {
-            NotRunReason::Overlap | NotRunReason::Blackout | NotRunReason::Paused => Verdict::Skipped(reason),
-            NotRunReason::CatchUp | NotRunReason::Deadline | NotRunReason::After => Verdict::Missed(reason),
-        };
-        self.listener.hear(&Event::NotRun(NotRun { job, instant, instants: 1, as_of, verdict }));
+    fn tell_abandoned(&mut self, claim: &Claim, reason: NotRunReason) {
+        let Claim { job, scheduled_at, as_of, .. } = claim;
+        self.told.remove(&(job.clone(), *scheduled_at));
+        self.round.not_run += 1;
+        let verdict = reason.verdict();
+        let not_run = NotRun { job, instant: *scheduled_at, instants: 1, as_of: *as_of, verdict };
+        self.listener.hear(&Event::NotRun(not_run));
     }
 }
 
 fn is_start(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Start { .. })
-}
-
-/// Why a run that waited should not begin any more. One that had begun, and whose process died, is finished.
-fn too_late(timetable: &Timetable, run: &ScheduledRun, now: DateTime<Utc>) -> Option<NotRunReason> {
-    if run.attempts > 0 {
-        return None;
-    }
-    if timetable.is_too_late(run.scheduled_at, now) {
-        return Some(NotRunReason::Deadline);
-    }
-    // Nobody was there to begin it: it has waited longer than a missed run may be old.
-    let window = TimeDelta::from_std(timetable.schedule.catch_up_window).unwrap_or(TimeDelta::MAX);
-    let is_forgotten = now - run.decided_at > window.max(TimeDelta::hours(1));
-    (is_forgotten && timetable.schedule.catch_up != CatchUp::All).then_some(NotRunReason::CatchUp)
-}
-
-/// Decides what is due of one job now, without starting anything.
-pub async fn decide_now(
-    state: &State,
-    timetable: &Timetable,
-    owner: &str,
-    now: DateTime<Utc>,
-) -> Result<(), StateError> {
-    for _ in 0..TRIES {
-        let open = state.open_scheduled_runs().await?;
-        let basis = state.begin_schedule(&timetable.job, &timetable.fingerprint(), now).await?;
-        let plan = plan(timetable, &recorded(state, timetable, &basis, &open, now).await?, now);
-        let is_nothing = plan.decisions.is_empty() && plan.withdrawn.is_empty();
-        if is_nothing || state.decide(&basis, &plan.decisions, &plan.withdrawn, plan.decided_until, owner, now).await? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Reads what the planner needs to know about a job.
-async fn recorded(
-    state: &State,
-    timetable: &Timetable,
-    basis: &ScheduleRecord,
-    open: &[ScheduledRun],
-    now: DateTime<Utc>,
-) -> Result<Recorded, StateError> {
-    let schedule = &timetable.schedule;
-    let mut upstream = Upstream::default();
-    if !schedule.after.is_empty() {
-        let patience = schedule.catch_up_window.max(ANSWERED_WITHIN);
-        let since = now - TimeDelta::from_std(patience).unwrap_or(TimeDelta::days(3_660));
-        upstream.good = state.good_runs_since(since).await?;
-        upstream.good.retain(|(job, _), _| schedule.after.contains(job));
-        upstream.answered = state.answered_days(&timetable.job).await?;
-    }
-    let of_job = open.iter().filter(|run| run.job == timetable.job);
-    Ok(Recorded {
-        decided_until: basis.decided_until,
-        is_paused: basis.pause.is_some(),
-        open: of_job
-            .map(|run| OpenRun {
-                instant: run.scheduled_at,
-                is_at_work: run.status == ScheduledStatus::Running,
-                is_made_up: run.is_made_up,
-            })
-            .collect(),
-        decided: state.decided_instants(&timetable.job, basis.decided_until).await?,
-        upstream,
-    })
 }

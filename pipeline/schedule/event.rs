@@ -12,13 +12,13 @@ use crate::state::{Claim, StateError, Verdict};
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A run begins.
+    /// A run has begun: it has the job, and is recorded.
     Started { claim: &'a Claim },
     /// An attempt of a run has failed for a reason that may pass; after a pause there is another.
     TriesAgain { request: &'a RunRequest, failed: &'a FailedAttempt<'a> },
     /// A run has ended, well or not, and is recorded.
     Ended { claim: &'a Claim, end: &'a RunEnd },
-    /// A run did not come to work or was interrupted, and waits again.
+    /// A run did not come to work or was interrupted, and waits again. That its job is taken is told once.
     Returned { claim: &'a Claim, why: &'a str },
     /// An instant, or several together, does not run: the verdict is missed or skipped, with its reason.
     NotRun(NotRun<'a>),
@@ -64,7 +64,7 @@ pub struct Look {
     pub is_project_broken: bool,
 }
 
-/// Hears what happens. Called on the daemon's own task: whatever takes time belongs on another.
+/// Hears what happens. Called on the tasks of the daemon and of its runs: whatever takes time belongs on another.
 pub trait Listener: Send + Sync {
     fn hear(&self, event: &Event<'_>);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::Timetable;
@@ -30,10 +30,7 @@ pub async fn outlook(
 fn next_starts(jobs: &BTreeMap<String, Job>, business_zone: Tz, now: DateTime<Utc>) -> BTreeMap<String, DateTime<Utc>> {
     let next = |job: &Job| {
         let timetable = Timetable::new(&job.name, job.schedule.as_ref()?, business_zone).ok()?;
-        // An instant whose start is jittered may lie before now.
-        let jitter = TimeDelta::from_std(timetable.schedule.jitter).unwrap_or_default();
-        let instants = timetable.instants(now - jitter).filter(|instant| !timetable.is_blackout(*instant));
-        instants.map(|instant| timetable.start_of(instant)).find(|start| *start > now)
+        timetable.starts_after(now).next().map(|(_, start)| start)
     };
     jobs.values().filter_map(|job| Some((job.name.clone(), next(job)?))).collect()
 }

@@ -15,16 +15,14 @@
 //! ours: croner takes `0 2,3 * * *` for an interval and loses the 2 o'clock of a spring day, gives up on gaps of more
 //! than two hours, and drops a fixed time whose gap ends on another date.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use croner::errors::CronError;
 use croner::{Cron, Weekday};
 
-use crate::config::cron_parser;
+use crate::config::{FURTHEST_OFFSET, cron_parser, first_instant, local};
 
 const HOUR: i64 = 3_600;
-/// No clock is further ahead of UTC, nor further behind.
-const FURTHEST_OFFSET: i64 = 16 * HOUR;
 /// How far ahead a day is searched for: 29 February on a given weekday comes every 28 years, but for 1900 and 2100.
 const SEARCHED_DAYS: usize = 45 * 366;
 
@@ -154,33 +152,5 @@ impl Instants<'_> {
             let earliest = midnight.and_utc().timestamp() - FURTHEST_OFFSET - 24 * HOUR;
             earliest.div_euclid(HOUR).max(hour + 1)
         });
-    }
-}
-
-/// What the clock of a zone shows.
-pub(super) fn local(zone: Tz, instant: DateTime<Utc>) -> NaiveDateTime {
-    let offset = zone.offset_from_utc_datetime(&instant.naive_utc()).fix();
-    instant.naive_utc() + TimeDelta::seconds(offset.local_minus_utc().into())
-}
-
-/// The first instant at which a zone's clock shows a time; of a time that it skips, the first after the gap.
-fn first_instant(zone: Tz, time: NaiveDateTime) -> Option<DateTime<Utc>> {
-    match zone.from_local_datetime(&time) {
-        chrono::LocalResult::Single(instant) => Some(instant.to_utc()),
-        chrono::LocalResult::Ambiguous(one, other) => Some(one.to_utc().min(other.to_utc())),
-        chrono::LocalResult::None => {
-            // Before the gap the clock shows less than the time, after it more.
-            let mut before = time.and_utc().timestamp() - FURTHEST_OFFSET;
-            let mut after = time.and_utc().timestamp() + FURTHEST_OFFSET;
-            while after - before > 1 {
-                let middle = before + (after - before) / 2;
-                if local(zone, DateTime::from_timestamp(middle, 0)?) >= time {
-                    after = middle;
-                } else {
-                    before = middle;
-                }
-            }
-            DateTime::from_timestamp(after, 0)
-        }
     }
 }

@@ -14,9 +14,12 @@
 //! | late, `catch_up: last` | the newest starts, the others are missed |
 //! | late, `catch_up: all` | all start, one after the other; at most the newest hundred |
 //!
+//! Of more than a hundred the older ones are recorded together: those that follow each other for one reason.
+//!
 //! What starts while another run of the job is at work follows `overlap`: `skip` skips it; with `queue_one` it waits,
 //! and a run that waits already gives way to it; with `allow` all wait for their turn, because two runs of one job never
-//! work at once. A run that makes up for a missed one takes nobody's place: what becomes due meanwhile waits for it.
+//! work at once. A run that is late, so that it makes up for a missed one, takes nobody's place: what becomes due
+//! meanwhile waits for it. One whose process died is not at work: it is finished first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -109,7 +112,7 @@ enum Standing {
     Ready,
     /// For a job of `after`.
     Waits,
-    Never(Verdict),
+    Never(NotRunReason),
 }
 
 /// Decides what is due at `now`.
@@ -122,11 +125,7 @@ pub fn plan(timetable: &Timetable, recorded: &Recorded, now: DateTime<Utc>) -> P
     };
     let mut plan =
         Plan { decisions: Vec::new(), withdrawn: Vec::new(), decided_until: recorded.decided_until, next: None };
-    if let Some((first, last, instants)) = due.beyond {
-        let verdict = Verdict::Missed(NotRunReason::CatchUp);
-        let as_of = timetable.as_of(last);
-        plan.decisions.push(Decision { instant: last, first, instants, as_of, verdict, answers: None });
-    }
+    plan.decisions.extend(due.beyond);
     let candidates = assess(timetable, recorded, due.instants.into(), now);
     let undecided = choose(timetable, recorded, candidates, now, &mut plan);
     overlap(&timetable.schedule, recorded, &mut plan);
@@ -143,21 +142,39 @@ pub fn plan(timetable: &Timetable, recorded: &Recorded, now: DateTime<Utc>) -> P
     plan
 }
 
-/// Instants that are due: the newest one by one, and those beyond as first, last and number.
+/// Instants that are due: the newest one by one, and those beyond as decisions about all that follow each other for
+/// one reason.
+#[derive(Default)]
 struct Due {
     instants: VecDeque<(DateTime<Utc>, NaiveDate)>,
-    beyond: Option<(DateTime<Utc>, DateTime<Utc>, u64)>,
+    beyond: Vec<Decision>,
 }
 
 impl Due {
-    fn push(&mut self, instant: DateTime<Utc>, as_of: NaiveDate) {
+    fn push(&mut self, instant: DateTime<Utc>, as_of: NaiveDate, timetable: &Timetable, recorded: &Recorded) {
         self.instants.push_back((instant, as_of));
         if self.instants.len() > MOST_AT_ONCE
-            && let Some((oldest, _)) = self.instants.pop_front()
+            && let Some((instant, as_of)) = self.instants.pop_front()
         {
-            let (first, _, count) = self.beyond.unwrap_or((oldest, oldest, 0));
-            self.beyond = Some((first, oldest, count + 1));
+            let verdict = ruled_out(timetable, recorded, instant).unwrap_or(NotRunReason::CatchUp).verdict();
+            match self.beyond.last_mut() {
+                Some(last) if last.verdict == verdict => {
+                    (last.instant, last.as_of, last.instants) = (instant, as_of, last.instants + 1);
+                }
+                _ => {
+                    self.beyond.push(Decision { instant, first: instant, instants: 1, as_of, verdict, answers: None });
+                }
+            }
         }
+    }
+}
+
+/// Why nothing starts at an instant, whenever it is looked at.
+fn ruled_out(timetable: &Timetable, recorded: &Recorded, instant: DateTime<Utc>) -> Option<NotRunReason> {
+    if recorded.is_paused {
+        Some(NotRunReason::Paused)
+    } else {
+        timetable.is_blackout(instant).then_some(NotRunReason::Blackout)
     }
 }
 
@@ -167,7 +184,7 @@ fn due_by_clock(
     now: DateTime<Utc>,
     next: &mut Option<DateTime<Utc>>,
 ) -> Due {
-    let mut due = Due { instants: VecDeque::new(), beyond: None };
+    let mut due = Due::default();
     for instant in timetable.instants(recorded.decided_until.max(now - LOOK_BACK)) {
         let start = timetable.start_of(instant);
         // Instants are decided in order, so one that starts earlier than the one before it waits for that.
@@ -176,7 +193,7 @@ fn due_by_clock(
             break;
         }
         if !recorded.decided.contains(&instant) {
-            due.push(instant, timetable.as_of(instant));
+            due.push(instant, timetable.as_of(instant), timetable, recorded);
         }
     }
     due
@@ -196,13 +213,13 @@ fn due_by_others(
         .filter(|(instant, _)| *instant > recorded.decided_until)
         .collect();
     called.sort_unstable();
-    let mut due = Due { instants: VecDeque::new(), beyond: None };
+    let mut due = Due::default();
     for (instant, day) in called {
         let start = timetable.start_of(instant);
         if start > now {
             *next = Some(next.map_or(start, |next| next.min(start)));
         } else {
-            due.push(instant, day);
+            due.push(instant, day, timetable, recorded);
         }
     }
     due
@@ -224,16 +241,12 @@ fn assess(
         let called = if schedule.after.is_empty() { Ok(None) } else { upstream.call(&schedule.after, as_of).map(Some) };
         let ready_at = called.as_ref().map_or(start, |called| called.map_or(start, |called| called.max(start)));
         let is_on_time = now - ready_at <= ON_TIME;
-        let standing = if recorded.is_paused {
-            Standing::Never(Verdict::Skipped(NotRunReason::Paused))
-        } else if timetable.is_blackout(instant) {
-            Standing::Never(Verdict::Skipped(NotRunReason::Blackout))
+        let standing = if let Some(reason) = ruled_out(timetable, recorded, instant) {
+            Standing::Never(reason)
         } else if timetable.is_too_late(instant, now) {
-            let reason = if called.is_err() { NotRunReason::After } else { NotRunReason::Deadline };
-            Standing::Never(Verdict::Missed(reason))
+            Standing::Never(if called.is_err() { NotRunReason::After } else { NotRunReason::Deadline })
         } else if now - instant > window && !(is_on_time && called.is_ok()) {
-            let reason = if called.is_err() { NotRunReason::After } else { NotRunReason::CatchUp };
-            Standing::Never(Verdict::Missed(reason))
+            Standing::Never(if called.is_err() { NotRunReason::After } else { NotRunReason::CatchUp })
         } else if called.is_err() {
             Standing::Waits
         } else {
@@ -267,7 +280,7 @@ fn choose(
     let is_made_up = |candidate: &Candidate| now - candidate.ready_at > ON_TIME;
     for (position, candidate) in candidates.into_iter().enumerate() {
         let verdict = match (candidate.standing, catch_up) {
-            (Standing::Never(verdict), _) => verdict,
+            (Standing::Never(reason), _) => reason.verdict(),
             (Standing::Waits, CatchUp::All) => return Some(candidate.instant),
             (Standing::Waits, _) if newest == Some(position) => return Some(candidate.instant),
             (Standing::Waits, _) => Verdict::Missed(NotRunReason::After),

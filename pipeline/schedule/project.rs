@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::config::{Problem, Problems, Project};
 use crate::run::validate_project;
+
+/// How often broken files are read again though they look the same: what mends them may lie where nobody looks.
+const READ_AGAIN: TimeDelta = TimeDelta::seconds(60);
 
 /// Reads and validates the project's files.
 pub type LoadProject = Box<dyn Fn() -> Result<Project, Problems> + Send + Sync>;
@@ -14,14 +19,21 @@ pub type LoadProject = Box<dyn Fn() -> Result<Project, Problems> + Send + Sync>;
 /// When each file was last written, and its size.
 type Stamps = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
-/// The project in use, and what its files looked like when it was read.
+/// The project in use, and what its files looked like before it was read.
 pub struct ProjectFiles {
     load: LoadProject,
     project: Arc<Project>,
+    places: Places,
     seen: Stamps,
     /// A change that was seen once: somebody may still be writing.
     pending: Option<Stamps>,
-    is_broken: bool,
+    broken: Option<Broken>,
+}
+
+/// Mistakes that were found in the files, so that an older reading is in use.
+struct Broken {
+    problems: Problems,
+    read_at: DateTime<Utc>,
 }
 
 /// What came of looking at the files.
@@ -34,9 +46,8 @@ pub(super) enum Found {
 impl ProjectFiles {
     /// Reads the project for the first time.
     pub fn read(load: LoadProject) -> Result<Self, Problems> {
-        let project = Arc::new(load()?);
-        let seen = stamps(&project);
-        Ok(Self { load, project, seen, pending: None, is_broken: false })
+        let Reading { project, places, seen } = Reading::take(&load, None)?;
+        Ok(Self { load, project: Arc::new(project), places, seen, pending: None, broken: None })
     }
 
     /// The last good reading.
@@ -46,62 +57,121 @@ impl ProjectFiles {
 
     /// Whether the files hold mistakes, so that an older reading is in use.
     pub fn is_broken(&self) -> bool {
-        self.is_broken
+        self.broken.is_some()
     }
 
     /// Looks whether files have changed, and reads them once a change has held from one look to the next.
-    pub(super) async fn look(&mut self) -> Found {
-        let now = stamps(&self.project);
-        if now == self.seen {
-            self.pending = None;
-            return Found::Same;
-        }
-        if self.pending.as_ref() != Some(&now) {
-            self.pending = Some(now);
+    pub(super) async fn look(&mut self, now: DateTime<Utc>) -> Found {
+        let found = self.places.stamps();
+        let is_changed = found != self.seen;
+        if is_changed && self.pending.as_ref() != Some(&found) {
+            self.pending = Some(found);
             return Found::Same;
         }
         self.pending = None;
-        self.seen = now;
+        let is_old = |read_at: DateTime<Utc>| now < read_at || now - read_at >= READ_AGAIN;
+        if !is_changed && !self.broken.as_ref().is_some_and(|broken| is_old(broken.read_at)) {
+            return Found::Same;
+        }
+        self.seen = found;
         match self.read_again().await {
-            Ok(project) => {
+            Ok(Reading { project, places, seen }) => {
                 self.project = Arc::new(project);
-                // Other folders of models may be named now.
-                self.seen = stamps(&self.project);
-                self.is_broken = false;
+                (self.places, self.seen, self.broken) = (places, seen, None);
                 Found::Changed
             }
             Err(problems) => {
-                self.is_broken = true;
-                Found::Broken(problems)
+                let before = self.broken.replace(Broken { problems: problems.clone(), read_at: now });
+                let is_told = !is_changed && before.is_some_and(|before| before.problems == problems);
+                if is_told { Found::Same } else { Found::Broken(problems) }
             }
         }
     }
 
     /// Reads everything, and plans the SQL too: a night is the wrong time to find a slip.
-    async fn read_again(&self) -> Result<Project, Problems> {
-        let project = (self.load)()?;
-        let problems = match validate_project(&project).await {
+    async fn read_again(&self) -> Result<Reading, Problems> {
+        let reading = Reading::take(&self.load, Some(self.places.clone()))?;
+        let project = &reading.project;
+        let mut problems = match validate_project(project).await {
             Ok(problems) => problems,
             Err(error) => Problem::new(&project.root, error.to_string()).into(),
         };
-        problems.into_result(project)
+        problems.extend(self.needs_a_restart(project));
+        problems.into_result(reading)
+    }
+
+    /// What a daemon takes once, when it starts.
+    fn needs_a_restart(&self, project: &Project) -> Vec<Problem> {
+        let (used, found) = (&self.project.environment, &project.environment);
+        let settings = [("state", used.state != found.state), ("lease", used.lease != found.lease)];
+        let changed = settings.into_iter().filter(|(_, is_changed)| *is_changed);
+        changed
+            .map(|(name, _)| {
+                let file = Path::new("config").join(format!("{}.yaml", found.name));
+                Problem::new(file, format!("`{name}` has changed while the daemon runs"))
+                    .hint("start the daemon again to use it; until then no change of the files is used")
+            })
+            .collect()
     }
 }
 
-fn stamps(project: &Project) -> Stamps {
-    let mut found = Stamps::new();
-    let environment = project.root.join("config").join(format!("{}.yaml", project.environment.name));
-    note(&environment, &mut found);
-    note_folder(&project.root.join("jobs"), &mut found);
-    for root in &project.environment.sql {
-        for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_file() => note(&entry.path(), &mut found),
-                _ => note_folder(&entry.path(), &mut found),
+/// What was read, and what the files looked like before that: what is written while they are read is another change.
+struct Reading {
+    project: Project,
+    places: Places,
+    seen: Stamps,
+}
+
+impl Reading {
+    fn take(load: &LoadProject, known: Option<Places>) -> Result<Self, Problems> {
+        let mut known = match known {
+            Some(known) => known,
+            None => Places::of(&load()?),
+        };
+        loop {
+            let seen = known.stamps();
+            let project = load()?;
+            let places = Places::of(&project);
+            if places == known {
+                return Ok(Self { project, places, seen });
             }
+            // Other folders are named now; they are looked at before they are read.
+            known = places;
         }
     }
-    found
+}
+
+/// Where a project's files are.
+#[derive(Debug, Clone, PartialEq)]
+struct Places {
+    environment: PathBuf,
+    jobs: PathBuf,
+    sql: Vec<PathBuf>,
+}
+
+impl Places {
+    fn of(project: &Project) -> Self {
+        Self {
+            environment: project.root.join("config").join(format!("{}.yaml", project.environment.name)),
+            jobs: project.root.join("jobs"),
+            sql: project.environment.sql.clone(),
+        }
+    }
+
+    fn stamps(&self) -> Stamps {
+        let mut found = Stamps::new();
+        note(&self.environment, &mut found);
+        note_folder(&self.jobs, &mut found);
+        for root in &self.sql {
+            for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_file() => note(&entry.path(), &mut found),
+                    _ => note_folder(&entry.path(), &mut found),
+                }
+            }
+        }
+        found
+    }
 }
 
 fn note_folder(folder: &Path, found: &mut Stamps) {

@@ -1,9 +1,8 @@
 //! Executes a run: the one place where a scheduled run meets the conductor.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use super::event::{Event, Listener};
 use crate::config::Project;
@@ -11,7 +10,8 @@ use crate::interrupt::Interrupt;
 use crate::run::{
     FailedAttempt, RetryListener, RunError, RunReport, RunRequest, Surroundings, WhenBusy, run_with_retries,
 };
-use crate::state::{RunFilter, RunOutcome, State, Trigger};
+use crate::state::{RunOutcome, State};
+use crate::watch::{RunFacts, Watch};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct RunEnd {
     /// `None` where it never began.
     pub run_id: Option<String>,
     pub outcome: RunOutcome,
-    /// One line for people: why it failed, or why there was nothing to do.
+    /// One line for people: why it failed, or what came of facts that were late.
     pub message: Option<String>,
     /// What it did, where it ended well.
     pub report: Option<Box<RunReport>>,
@@ -27,12 +27,7 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
-    /// Whether it left good tables behind.
-    pub fn is_good(&self) -> bool {
-        matches!(self.outcome, RunOutcome::Succeeded | RunOutcome::NothingToDo | RunOutcome::PartlyFailed)
-    }
-
-    /// Who else runs the job or its backfill, where that kept the run from beginning.
+    /// Who else runs the job or its backfill, where that kept the run, or its last attempt, from beginning.
     pub fn busy(&self) -> Option<&str> {
         match &self.error {
             Some(RunError::Busy { owner, .. } | RunError::BackfillBusy { owner, .. }) => Some(owner),
@@ -44,8 +39,12 @@ impl RunEnd {
 /// Executes runs. Tests count instead.
 #[async_trait]
 pub trait Runner: Send + Sync {
-    async fn run(&self, project: &Project, request: &RunRequest, interrupt: Interrupt) -> RunEnd;
+    /// `began` is called once the run has the job and is recorded, for each of its attempts.
+    async fn run(&self, project: &Project, request: &RunRequest, began: Began, interrupt: Interrupt) -> RunEnd;
 }
+
+/// Hears that a run has begun.
+pub type Began = Arc<dyn Fn() + Send + Sync>;
 
 /// Makes what a run works with, for a project and a wish to stop.
 pub type MakeSurroundings = Box<dyn Fn(&Project, Interrupt) -> Surroundings + Send + Sync>;
@@ -72,43 +71,41 @@ impl RetryListener for Attempts<'_> {
     fn when_busy(&self) -> WhenBusy {
         WhenBusy::Tell
     }
+
+    fn when_overtaken(&self) -> WhenBusy {
+        WhenBusy::TryAgain
+    }
 }
 
 #[async_trait]
 impl Runner for JobRunner {
-    async fn run(&self, project: &Project, request: &RunRequest, interrupt: Interrupt) -> RunEnd {
+    async fn run(&self, project: &Project, request: &RunRequest, began: Began, interrupt: Interrupt) -> RunEnd {
         let surroundings = (self.surroundings)(project, interrupt);
-        let began = (surroundings.clock)();
+        let newest: Arc<Mutex<Option<String>>> = Arc::default();
+        let noted = newest.clone();
+        // Several runs are at work at once: no message of the daemon is about one of them alone.
+        let on_start = Arc::new(move |run: &RunFacts| {
+            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(run.run_id.clone());
+            began();
+        });
+        let watch = Watch { on_start: Some(on_start), ..surroundings.watch };
+        let surroundings = Surroundings { watch, ..surroundings };
         let attempts = Attempts { request, listener: self.listener.as_ref() };
         match run_with_retries(project, &self.state, &surroundings, request, &attempts).await {
             Ok(report) => RunEnd {
                 run_id: Some(report.run_id.clone()),
-                outcome: if report.release.is_some() { RunOutcome::Succeeded } else { RunOutcome::NothingToDo },
-                message: None,
+                outcome: report.outcome(),
+                message: report.repairs_in_words(),
                 report: Some(Box::new(report)),
                 error: None,
             },
             Err(error) => RunEnd {
-                run_id: self.failed_run(&request.job, began, (surroundings.clock)()).await,
-                outcome: match &error {
-                    RunError::Checks(_) => RunOutcome::ChecksFailed,
-                    RunError::Interrupted => RunOutcome::Interrupted,
-                    _ => RunOutcome::Failed,
-                },
+                run_id: newest.lock().unwrap_or_else(PoisonError::into_inner).take(),
+                outcome: error.outcome(),
                 message: Some(crate::run::error_in_one_line(&error)),
                 report: None,
                 error: Some(error),
             },
         }
-    }
-}
-
-impl JobRunner {
-    /// The id of the run that failed just now, where it came so far as to be recorded.
-    async fn failed_run(&self, job: &str, began: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
-        let filter = RunFilter { job: Some(job.to_owned()), limit: Some(1), ..RunFilter::default() };
-        let runs = self.state.list_runs(&filter, now).await.ok()?;
-        let newest = runs.into_iter().next()?;
-        (newest.trigger == Trigger::Schedule && newest.started_at >= began).then_some(newest.run_id)
     }
 }

@@ -1,12 +1,15 @@
 //! A job's schedule as a timetable: its instants, when each may start, and the day that each is about. Pure.
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::errors::CronError;
 use twox_hash::XxHash64;
 
-use super::pattern::{Instants, Pattern, local};
-use crate::config::{Project, Schedule};
+use super::pattern::{Instants, Pattern};
+use crate::config::{Project, Schedule, first_instant, local};
+
+/// No run is looked for after this year: days are written with four digits, and a blackout up to its end is for ever.
+const LAST_YEAR: i32 = 9999;
 
 /// A job's schedule, ready to be asked.
 #[derive(Debug, Clone)]
@@ -42,6 +45,25 @@ impl Timetable {
         self.pattern.iter().flat_map(move |pattern| -> Instants<'_> { pattern.instants(self.schedule.timezone, after) })
     }
 
+    /// The runs that start after `now`, in the order of their instants: the instant and its start. Steps over blackouts.
+    pub fn starts_after(&self, now: DateTime<Utc>) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>)> + '_ {
+        // An instant whose start is jittered may lie before now.
+        let mut instants = self.instants(now - TimeDelta::from_std(self.schedule.jitter).unwrap_or_default());
+        std::iter::from_fn(move || {
+            loop {
+                let instant = instants.next().filter(|instant| instant.year() <= LAST_YEAR)?;
+                if let Some(last) = self.last_of_blackout(instant) {
+                    instants = self.instants(last);
+                    continue;
+                }
+                let start = self.start_of(instant);
+                if start > now {
+                    return Some((instant, start));
+                }
+            }
+        })
+    }
+
     /// When the run of an instant may start: the instant, and a part of `jitter` that depends on job and instant alone.
     pub fn start_of(&self, instant: DateTime<Utc>) -> DateTime<Utc> {
         let jitter = i64::try_from(self.schedule.jitter.as_millis()).unwrap_or(i64::MAX - 1);
@@ -61,8 +83,23 @@ impl Timetable {
 
     /// Whether nothing starts on the day of an instant.
     pub fn is_blackout(&self, instant: DateTime<Utc>) -> bool {
+        self.last_blackout_day(instant).is_some()
+    }
+
+    /// The last day of the longest blackout that holds the day of an instant.
+    fn last_blackout_day(&self, instant: DateTime<Utc>) -> Option<NaiveDate> {
         let day = local(self.schedule.timezone, instant).date();
-        self.schedule.blackout.iter().any(|blackout| blackout.from <= day && day <= blackout.to)
+        let holds = self.schedule.blackout.iter().filter(|blackout| blackout.from <= day && day <= blackout.to);
+        holds.map(|blackout| blackout.to).max()
+    }
+
+    /// The end of the blackout that an instant lies in, not before the instant: what comes after it may start.
+    fn last_of_blackout(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let day = self.last_blackout_day(instant)?;
+        let next = day.succ_opt().and_then(|next| next.and_hms_opt(0, 0, 0));
+        let end = next.and_then(|midnight| first_instant(self.schedule.timezone, midnight));
+        // A clock that goes back over midnight comes to the day again.
+        Some(end.map_or(DateTime::<Utc>::MAX_UTC, |end| (end - TimeDelta::microseconds(1)).max(instant)))
     }
 
     /// Whether a run of an instant that starts now would start too late.

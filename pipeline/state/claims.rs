@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::schedules::scheduled_run;
 use super::text::{later, micros, signed, storable};
-use super::{Claim, NotRunReason, ScheduledEnd, ScheduledRun, ScheduledStatus, State, StateError};
+use super::{Claim, NotRunReason, ScheduledEnd, ScheduledRun, State, StateError};
 
 impl State {
     /// Claims a run key that waits, or whose owner let its lease run out; `None` where somebody else was first.
@@ -61,6 +61,7 @@ impl State {
             as_of: claimed.as_of,
             is_made_up: claimed.is_made_up,
             attempt: claimed.attempts,
+            claimed_at: now,
         }))
     }
 
@@ -105,16 +106,20 @@ impl State {
         Ok(changed > 0)
     }
 
-    /// Gives a claimed run back: it waits again, for whoever comes next.
-    pub async fn release_claim(&self, claim: &Claim) -> Result<(), StateError> {
+    /// Gives a claimed run back: it waits again, for whoever comes next. One that had not begun waits as before the claim.
+    pub async fn release_claim(&self, claim: &Claim, has_begun: bool) -> Result<(), StateError> {
         let query = || {
             sqlx::query(
-                "update scheduled_runs set status = 'waiting', owner = null, lease_until = null
-                 where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running'",
+                "update scheduled_runs
+                 set status = 'waiting', owner = null, lease_until = null, attempts = attempts - $4,
+                     started_at = case when attempts = $4 then null else started_at end
+                 where job = $1 and scheduled_at = $2 and attempts = $3 and status = 'running' and started_at = $5",
             )
             .bind(&claim.job)
             .bind(micros(claim.scheduled_at))
             .bind(signed(claim.attempt))
+            .bind(i64::from(!has_begun))
+            .bind(micros(claim.claimed_at))
         };
         self.change("giving a scheduled run back", query).await.map(drop)
     }
@@ -127,10 +132,6 @@ impl State {
         message: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StateError> {
-        let status = match reason {
-            NotRunReason::Overlap | NotRunReason::Blackout | NotRunReason::Paused => ScheduledStatus::Skipped,
-            NotRunReason::CatchUp | NotRunReason::Deadline | NotRunReason::After => ScheduledStatus::Missed,
-        };
         let query = || {
             sqlx::query(
                 "update scheduled_runs
@@ -140,7 +141,7 @@ impl State {
             .bind(&claim.job)
             .bind(micros(claim.scheduled_at))
             .bind(signed(claim.attempt))
-            .bind(status.as_str())
+            .bind(reason.verdict().status().as_str())
             .bind(reason.as_str())
             .bind(storable(message))
             .bind(micros(now))

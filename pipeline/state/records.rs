@@ -32,6 +32,16 @@ text_enum! {
     }
 }
 
+impl RunOutcome {
+    /// Whether the end needs nobody's attention.
+    ///
+    /// Whether the job's tables are good is another question: a run that failed in part has a release out, so jobs
+    /// that come after it start.
+    pub fn is_clean(self) -> bool {
+        matches!(self, RunOutcome::Succeeded | RunOutcome::NothingToDo)
+    }
+}
+
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RunStatus {

@@ -61,13 +61,6 @@ impl Record<'_> {
         value.parse().map_err(|_| StateError::unreadable(self.place, column, value))
     }
 
-    pub fn optional_day(&self, column: &str) -> Result<Option<NaiveDate>, StateError> {
-        match self.value::<Option<String>>(column)? {
-            None => Ok(None),
-            Some(_) => self.day(column).map(Some),
-        }
-    }
-
     /// Reads an enum from its stored text.
     pub fn named<T>(&self, column: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, StateError> {
         let value: String = self.value(column)?;

@@ -125,21 +125,6 @@ impl State {
             .collect()
     }
 
-    /// The latest as-of for which the job published, or found that nothing had changed.
-    pub async fn newest_good_day(&self, job: &str) -> Result<Option<NaiveDate>, StateError> {
-        let query = || {
-            sqlx::query(
-                "select max(as_of) as newest from runs
-                 where job = $1 and status in ('succeeded', 'nothing_to_do', 'partly_failed')",
-            )
-            .bind(job)
-        };
-        match self.rows("reading a job's runs", query).await?.first() {
-            Some(row) => self.record(row).optional_day("newest"),
-            None => Ok(None),
-        }
-    }
-
     /// Finds the one run whose id begins with `prefix`, with everything recorded about it.
     pub async fn show_run(&self, prefix: &str, now: DateTime<Utc>) -> Result<RunDetails, StateError> {
         const SHOW: &str = runs_as_seen!("where r.run_id = $2", "");

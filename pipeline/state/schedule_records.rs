@@ -49,6 +49,14 @@ impl NotRunReason {
             NotRunReason::After => "the jobs before it had no good run of the day in time",
         }
     }
+
+    /// What it makes of a run: skipped where the schedule or a person says so, missed where it should have run.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            NotRunReason::Overlap | NotRunReason::Blackout | NotRunReason::Paused => Verdict::Skipped(self),
+            NotRunReason::CatchUp | NotRunReason::Deadline | NotRunReason::After => Verdict::Missed(self),
+        }
+    }
 }
 
 /// What to do about one instant of a job, or about several that were missed together.
@@ -68,12 +76,23 @@ pub struct Decision {
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// `is_made_up`: its time is past, and it makes up for a run that was missed.
+    /// `is_made_up`: its time is past, because nobody was there at it.
     Start {
         is_made_up: bool,
     },
     Missed(NotRunReason),
     Skipped(NotRunReason),
+}
+
+impl Verdict {
+    /// Where a run stands that was decided so just now.
+    pub(super) fn status(self) -> ScheduledStatus {
+        match self {
+            Verdict::Start { .. } => ScheduledStatus::Waiting,
+            Verdict::Missed(_) => ScheduledStatus::Missed,
+            Verdict::Skipped(_) => ScheduledStatus::Skipped,
+        }
+    }
 }
 
 /// What is recorded about a job's schedule as a whole.
@@ -124,6 +143,13 @@ pub struct ScheduledRun {
     pub message: Option<String>,
 }
 
+impl ScheduledRun {
+    /// Whether a process is at work on it. One whose lease is over is taken for dead: then the run is open to all.
+    pub fn is_at_work(&self, now: DateTime<Utc>) -> bool {
+        self.status == ScheduledStatus::Running && self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
 /// The right to execute a run key until the lease ends; it is lost when somebody else claims it after that.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
@@ -131,8 +157,10 @@ pub struct Claim {
     pub scheduled_at: DateTime<Utc>,
     pub as_of: NaiveDate,
     pub is_made_up: bool,
-    /// From 1; tells this claim from those before and after.
+    /// From 1; tells this claim from those before and after. One that was given back before its run had begun does not
+    /// count, so with it goes `claimed_at`.
     pub attempt: u64,
+    pub claimed_at: DateTime<Utc>,
 }
 
 /// How an executed run ended.

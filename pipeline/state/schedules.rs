@@ -123,10 +123,9 @@ impl State {
             .map_err(failed)?;
         }
         for decision in decisions {
-            let (status, reason, is_made_up) = match decision.verdict {
-                Verdict::Start { is_made_up } => (ScheduledStatus::Waiting, None, is_made_up),
-                Verdict::Missed(reason) => (ScheduledStatus::Missed, Some(reason), false),
-                Verdict::Skipped(reason) => (ScheduledStatus::Skipped, Some(reason), false),
+            let (reason, is_made_up) = match decision.verdict {
+                Verdict::Start { is_made_up } => (None, is_made_up),
+                Verdict::Missed(reason) | Verdict::Skipped(reason) => (Some(reason), false),
             };
             sqlx::query(
                 "insert into scheduled_runs (job, scheduled_at, first_at, instants, as_of, status, reason, is_made_up,
@@ -139,7 +138,7 @@ impl State {
             .bind(micros(decision.first))
             .bind(signed(decision.instants))
             .bind(decision.as_of.to_string())
-            .bind(status.as_str())
+            .bind(decision.verdict.status().as_str())
             .bind(reason.map(NotRunReason::as_str))
             .bind(i64::from(is_made_up))
             .bind(decision.answers.map(micros))
@@ -211,7 +210,8 @@ impl State {
             .collect()
     }
 
-    /// When the newest good run of each job and day that ended after `after` ended; backfills do not count.
+    /// When the newest run of each job and day that left its tables good ended, of those after `after`; backfills do not
+    /// count.
     pub async fn good_runs_since(
         &self,
         after: DateTime<Utc>,

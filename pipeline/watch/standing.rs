@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use crate::config::{Job, MaxRejected, Severity};
+use crate::config::{Job, MaxRejected, Severity, first_instant};
 use crate::state::{FailingCheck, JobFacts, ProgressRecord, RunOutcome, RunStatus, RunSummary};
 
 /// What only the schedule knows.
@@ -119,7 +119,7 @@ impl Standing {
 
 /// Whether a run's end needs nobody's attention.
 pub(super) fn is_good(outcome: RunOutcome) -> bool {
-    matches!(outcome, RunOutcome::Succeeded | RunOutcome::NothingToDo)
+    outcome.is_clean()
 }
 
 /// `failed`, `was stopped by its checks`: after the name of a job or run.
@@ -184,8 +184,5 @@ fn standing(name: &str, job: Option<&Job>, zone: Tz, facts: Option<&JobFacts>, n
 /// The instant at which the next business day begins.
 pub(super) fn end_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.succ_opt().unwrap_or(day).and_time(NaiveTime::MIN);
-    // Where clocks go forward at midnight, the day begins at the first moment that there is.
-    let first =
-        (0..=4).find_map(|halves| zone.from_local_datetime(&(midnight + TimeDelta::minutes(30 * halves))).earliest());
-    first.map_or_else(|| midnight.and_utc(), |local| local.with_timezone(&Utc))
+    first_instant(zone, midnight).unwrap_or_else(|| midnight.and_utc())
 }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
 use super::DataFormat;
+use crate::config::first_instant;
 
 /// `lifecycle schedule`
 #[derive(Debug, Args)]
@@ -158,16 +159,11 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// The instant; of a local time that comes twice the first, of one that is skipped the one an hour later.
+    /// The instant; of a local time that comes twice the first, of one that is skipped the first after the gap.
     pub fn instant(self, zone: Tz) -> DateTime<Utc> {
         match self {
             Moment::Instant(instant) => instant,
-            Moment::Local(local) => {
-                let later = local + chrono::TimeDelta::hours(1);
-                let found = zone.from_local_datetime(&local).earliest();
-                let found = found.or_else(|| zone.from_local_datetime(&later).earliest());
-                found.map_or_else(|| local.and_utc(), |instant| instant.to_utc())
-            }
+            Moment::Local(local) => first_instant(zone, local).unwrap_or_else(|| local.and_utc()),
         }
     }
 }

@@ -14,19 +14,21 @@ use super::messages::Messages;
 use super::watchers::Watchers;
 use crate::interrupt::Interrupt;
 use crate::progress::Silent;
-use crate::run::{Surroundings, this_process};
-use crate::schedule::{Daemon, DaemonSettings, Departure, Ended, Fate, JobRunner, Listener, LoadProject, ProjectFiles};
-use crate::state::{RunOutcome, State};
-use crate::watch::Watch;
+use crate::run::{Surroundings, this_process, validate_project};
+use crate::schedule::{Daemon, DaemonSettings, Departure, Ended, Fate, JobRunner, Listener, ProjectFiles};
+use crate::state::State;
 
 /// Runs the daemon until a signal stops it.
 pub async fn run(arguments: &DaemonArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let files = read_files(context)?;
+    let project = files.project().clone();
+    // A night is the wrong time to find a slip.
+    validate_project(&project).await?.into_result(())?;
     let state = context.open_state(&project.environment).await?;
     let messages = Messages { context: context.clone(), zone: project.environment.timezone };
     let scheduled = project.jobs.values().filter(|job| job.schedule.is_some()).count() as u64;
-    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock_at(None));
-    let daemon = daemon(arguments, None, state.clone(), watchers.clone(), context)?;
+    let (watchers, teller) = Watchers::start(messages, project, state.clone(), clock_at(None));
+    let daemon = daemon(arguments, None, files, state.clone(), watchers.clone(), context);
     context
         .output
         .message(&format!("watching the clock for {}; Ctrl-C stops", numbers::plural(scheduled, "job", "jobs")));
@@ -51,48 +53,51 @@ pub async fn run(arguments: &DaemonArguments, context: &Context) -> Result<ExitC
 
 /// Runs what is due now, once.
 pub async fn tick(now: Option<DateTime<Utc>>, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let files = read_files(context)?;
+    let project = files.project().clone();
     let state = context.open_state(&project.environment).await?;
     let messages = Messages { context: context.clone(), zone: project.environment.timezone };
-    let (watchers, teller) = Watchers::start(messages, Arc::new(project), state.clone(), clock_at(now));
+    let (watchers, teller) = Watchers::start(messages, project, state.clone(), clock_at(now));
     let arguments = DaemonArguments { listen: None, at_once: 1, grace: Duration::ZERO };
-    let mut daemon = daemon(&arguments, now, state, watchers, context)?;
-    let ended = daemon.once(context.interrupt.clone()).await;
+    let mut daemon = daemon(&arguments, now, files, state, watchers, context);
+    let round = daemon.once(context.interrupt.clone()).await;
     drop(daemon);
     teller.finish(context.interrupt.clone()).await;
-    let ended = ended?;
+    let round = round?;
     if context.interrupt.is_interrupted() {
         return Err(Failure::interrupted());
     }
-    if ended.is_empty() {
+    if round.ended.is_empty() && round.not_run == 0 {
         context.output.message("nothing is due");
     }
-    Ok(exit_code(&ended))
+    Ok(exit_code(&round.ended))
 }
 
-/// The code of the runs' outcomes: that of one run, or 3 where some ended well and some did not.
+/// The code of the runs' outcomes: that which all have; else 3 where some ended well or in part, 1 where none did.
 fn exit_code(ended: &[Ended]) -> ExitCode {
-    let mut codes = ended.iter().filter(|ended| ended.fate == Fate::Done).map(|ended| match ended.end.outcome {
-        RunOutcome::Succeeded | RunOutcome::NothingToDo => ExitCode::Done,
-        RunOutcome::Failed => ExitCode::Failed,
-        RunOutcome::ChecksFailed => ExitCode::ChecksFailed,
-        RunOutcome::PartlyFailed => ExitCode::Partial,
-        RunOutcome::Interrupted => ExitCode::Interrupted,
-    });
-    let first = codes.next().unwrap_or(ExitCode::Done);
-    if codes.all(|code| code == first) { first } else { ExitCode::Partial }
+    let done = ended.iter().filter(|ended| ended.fate == Fate::Done);
+    let codes: Vec<ExitCode> = done.map(|ended| ended.end.outcome.into()).collect();
+    match codes.first() {
+        None => ExitCode::Done,
+        Some(first) if codes.iter().all(|code| code == first) => *first,
+        Some(_) if codes.iter().any(|code| matches!(code, ExitCode::Done | ExitCode::Partial)) => ExitCode::Partial,
+        Some(_) => ExitCode::Failed,
+    }
+}
+
+fn read_files(context: &Context) -> Result<ProjectFiles, Failure> {
+    let (folder, environment) = (context.project.clone(), context.environment.clone());
+    Ok(ProjectFiles::read(Box::new(move || crate::config::load_project(&folder, &environment, &read_variable)))?)
 }
 
 fn daemon(
     arguments: &DaemonArguments,
     now: Option<DateTime<Utc>>,
+    files: ProjectFiles,
     state: State,
     listener: Arc<dyn Listener>,
     context: &Context,
-) -> Result<Daemon, Failure> {
-    let (folder, environment) = (context.project.clone(), context.environment.clone());
-    let load: LoadProject = Box::new(move || crate::config::load_project(&folder, &environment, &read_variable));
-    let files = ProjectFiles::read(load)?;
+) -> Daemon {
     let settings = DaemonSettings {
         owner: this_process(),
         at_once: arguments.at_once.into(),
@@ -105,11 +110,8 @@ fn daemon(
         listener: listener.clone(),
         surroundings: Box::new(move |project, interrupt| {
             // Bars of runs that nobody sits before would only scroll by.
-            let surroundings = surroundings(&of_context, project);
-            // Several runs are at work at once: no message of the daemon is about one of them alone.
-            let watch = Watch { on_start: None, ..surroundings.watch };
-            Surroundings { interrupt, progress: Arc::new(Silent), watch, ..surroundings }
+            Surroundings { interrupt, progress: Arc::new(Silent), ..surroundings(&of_context, project) }
         }),
     };
-    Ok(Daemon::new(settings, files, state, clock_at(now), Arc::new(runner), listener))
+    Daemon::new(settings, files, state, clock_at(now), Arc::new(runner), listener)
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SubsecRound, Utc};
 
 use super::super::arguments::{PauseArguments, ResumeArguments};
-use super::super::context::{Context, read_variable};
+use super::super::context::{Context, person};
 use super::super::{ExitCode, Failure, numbers};
 use super::timetables;
 use crate::run::this_process;
@@ -17,7 +17,7 @@ pub async fn pause(arguments: &PauseArguments, now: DateTime<Utc>, context: &Con
     let state = context.open_state(&project.environment).await?;
     // As exactly as the state keeps it.
     let at = now.trunc_subsecs(6);
-    let wanted = Pause { at, by: person(), reason: arguments.reason.clone() };
+    let wanted = Pause { at, by: person().unwrap_or_else(this_process), reason: arguments.reason.clone() };
     let pause = state.pause_schedule(&arguments.job, &wanted).await?;
     let text = if pause == wanted {
         format!("{} is paused; `lifecycle schedule resume {}` lets it go on", arguments.job, arguments.job)
@@ -52,10 +52,4 @@ pub fn pause_words(pause: &Pause, zone: chrono_tz::Tz) -> String {
     let since = numbers::instant(pause.at, zone);
     let reason = pause.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("since {since} by {}{reason}", pause.by)
-}
-
-/// Who types, as the system knows them.
-fn person() -> String {
-    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| read_variable(name));
-    name.filter(|name| !name.is_empty()).unwrap_or_else(this_process)
 }

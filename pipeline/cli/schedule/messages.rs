@@ -6,6 +6,7 @@ use super::super::context::Context;
 use super::super::failure::{Failure, Report};
 use super::super::numbers;
 use super::super::run::tell;
+use super::super::surroundings::run_report;
 use crate::schedule::{Event, Listener, NotRun, RunEnd};
 use crate::state::{Claim, NotRunReason, Verdict};
 
@@ -69,9 +70,12 @@ impl Messages {
         let scheduled = numbers::instant(claim.scheduled_at, self.zone);
         tracing::info!(job = %claim.job, as_of = %claim.as_of, %scheduled, attempt = claim.attempt, "started");
         let what = match (claim.attempt, claim.is_made_up) {
-            (2.., _) => " (taken over)",
-            (_, true) => " (making up for a missed run)",
-            (_, false) => "",
+            (2.., _) => " (taken over)".to_owned(),
+            (_, true) => {
+                let late = (claim.claimed_at - claim.scheduled_at).num_milliseconds() as f64 / 1e3;
+                format!(" ({} late: nobody was there at its time)", numbers::duration(late))
+            }
+            (_, false) => String::new(),
         };
         self.context.output.message(&format!("{} as of {}: due {scheduled}, started{what}", claim.job, claim.as_of));
     }
@@ -82,9 +86,13 @@ impl Messages {
         match (&end.report, &end.error) {
             (Some(report), _) => tell(report, &self.context),
             (None, Some(error)) => {
-                let mut report = Report::from_error(error).while_doing(format!("{head} failed"));
-                report.hint =
+                let mut report = run_report(error).while_doing(format!("{head} failed"));
+                let see =
                     end.run_id.as_deref().map(|id| format!("see `lifecycle runs show {}`", numbers::short_id(id)));
+                report.hint = match (report.hint.take(), see) {
+                    (Some(hint), Some(see)) => Some(format!("{hint}; {see}")),
+                    (hint, see) => hint.or(see),
+                };
                 self.context.output.failure(&Failure::Failed(report));
             }
             (None, None) => {
@@ -114,7 +122,7 @@ impl Messages {
 pub fn words(verdict: Verdict) -> String {
     match verdict {
         Verdict::Start { is_made_up: false } => "run".to_owned(),
-        Verdict::Start { is_made_up: true } => "run: makes up for a missed one".to_owned(),
+        Verdict::Start { is_made_up: true } => "run, late".to_owned(),
         Verdict::Missed(reason) => format!("missed: {}", reason.words()),
         Verdict::Skipped(reason) => format!("skipped: {}", reason.words()),
     }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::super::arguments::{LogArguments, NextArguments, SimulateArguments};
-use super::super::context::Context;
+use super::super::context::{Context, refuse_unknown_job};
 use super::super::output::Style;
 use super::super::text_table::{Cell, TextTable};
 use super::super::{ExitCode, Failure, Report, batches, numbers};
@@ -49,16 +49,11 @@ pub async fn next(arguments: &NextArguments, now: DateTime<Utc>, context: &Conte
             notes.push(format!("after {}", after.join(", ")));
         }
         let what = notes.join("; ");
-        // An instant whose start is jittered may lie before now.
-        let jitter = chrono::TimeDelta::from_std(timetable.schedule.jitter).unwrap_or_default();
-        let instants = timetable
-            .instants(now - jitter)
-            .filter(|instant| timetable.start_of(*instant) > now && !timetable.is_blackout(*instant));
         let before = rows.len();
-        rows.extend(instants.take(arguments.limit as usize).map(|instant| Row {
+        rows.extend(timetable.starts_after(now).take(arguments.limit as usize).map(|(instant, start)| Row {
             job: timetable.job.clone(),
             scheduled_at: Some(instant),
-            start_at: Some(timetable.start_of(instant)),
+            start_at: Some(start),
             as_of: Some(timetable.as_of(instant)),
             what: what.clone(),
         }));
@@ -120,6 +115,9 @@ pub async fn log(arguments: &LogArguments, context: &Context) -> Result<ExitCode
         Some(state) => state.schedule_log(arguments.job.as_deref(), arguments.limit).await?,
         None => Vec::new(),
     };
+    if let (Some(job), true) = (&arguments.job, runs.is_empty()) {
+        refuse_unknown_job(job, context)?;
+    }
     if let Some(format) = arguments.format {
         batches::print(&context.output, format, &OpsTable::schedules_batch(&runs)?)?;
         return Ok(ExitCode::Done);
@@ -162,7 +160,7 @@ fn why(run: &ScheduledRun) -> String {
         words.push(format!("{} runs together", numbers::count(run.instants)));
     }
     if run.is_made_up {
-        words.push("makes up for a missed run".to_owned());
+        words.push("late: nobody was there at its time".to_owned());
     }
     if run.attempts > 1 {
         words.push(format!("{} attempts", run.attempts));

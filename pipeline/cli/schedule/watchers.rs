@@ -127,7 +127,7 @@ impl Listener for Watchers {
             }
             Event::Ended { claim, end } => self.tell(match &end.run_id {
                 Some(run_id) => News::Ended { job: claim.job.clone(), run_id: run_id.clone() },
-                None if end.is_good() => News::Looked,
+                None if end.outcome.is_clean() => News::Looked,
                 None => News::NeverBegan {
                     job: claim.job.clone(),
                     due: claim.scheduled_at,

@@ -1,6 +1,6 @@
 //! Runs that are tried again, facts that come late, and why a table is what it is.
 
 mod killed;
-mod late;
+pub mod late;
 mod retries;
 mod why;

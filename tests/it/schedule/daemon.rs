@@ -319,7 +319,7 @@ async fn it_goes_on_when_the_state_is_back() {
     locker.execute("rollback").await.unwrap();
     office.time.pass(TimeDelta::seconds(6));
     tick(&mut daemon).await;
-    let said = ["started nightly 2026-03-01", "state back", "ended nightly 2026-03-01 succeeded"];
+    let said = ["state back", "started nightly 2026-03-01", "ended nightly 2026-03-01 succeeded"];
     assert_eq!(diary.take(), said);
 }
 
@@ -406,7 +406,7 @@ async fn it_goes_on_when_the_server_is_back() {
     server.start_again();
     office.time.set("2026-03-02T01:40:00Z");
     tick(&mut daemon).await;
-    let said = ["started nightly 2026-03-01", "state back", "ended nightly 2026-03-01 succeeded"];
+    let said = ["state back", "started nightly 2026-03-01", "ended nightly 2026-03-01 succeeded"];
     assert_eq!(diary.take(), said);
     assert_eq!(log(&office, "nightly").await, ["01:00 succeeded"]);
 }

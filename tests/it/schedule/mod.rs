@@ -1,9 +1,12 @@
 //! Schedules: when jobs are due, who runs them, and what is recorded of it.
 
 mod binary;
+mod busy;
 mod clocks;
+mod conductor;
 mod daemon;
 mod deploy;
+mod files;
 mod laws;
 mod races;
 mod reference;
@@ -22,7 +25,7 @@ use chrono_tz::Tz;
 use lifecycle::config::{CatchUp, Overlap, Project, Schedule, StateLocation, load_project};
 use lifecycle::interrupt::Interrupt;
 use lifecycle::run::{Clock, RunError, RunRequest};
-use lifecycle::schedule::{Daemon, DaemonSettings, Event, Listener, ProjectFiles, RunEnd, Runner, Timetable};
+use lifecycle::schedule::{Began, Daemon, DaemonSettings, Event, Listener, ProjectFiles, RunEnd, Runner, Timetable};
 use lifecycle::state::{LeaseOutcome, RunFinish, RunOutcome, RunStart, State, Trigger};
 use tempfile::TempDir;
 
@@ -141,12 +144,13 @@ impl Counter {
 
 #[async_trait]
 impl Runner for Counter {
-    async fn run(&self, _project: &Project, request: &RunRequest, mut interrupt: Interrupt) -> RunEnd {
+    async fn run(&self, _project: &Project, request: &RunRequest, began: Began, mut interrupt: Interrupt) -> RunEnd {
         let end = |outcome| RunEnd { run_id: None, outcome, message: None, report: None, error: None };
         if let Some(owner) = self.taken_by.lock().unwrap().clone() {
             let busy = RunError::Busy { job: request.job.clone(), owner, since: self.time.now() };
             return RunEnd { error: Some(busy), ..end(RunOutcome::Failed) };
         }
+        began();
         self.executed.lock().unwrap().push((request.job.clone(), request.as_of.to_string()));
         self.at_work.fetch_add(1, Ordering::SeqCst);
         let is_interrupted = tokio::select! {

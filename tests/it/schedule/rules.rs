@@ -107,6 +107,49 @@ fn at_most_a_hundred_are_made_up_for_and_the_rest_is_one_record() {
 }
 
 #[test]
+fn beyond_a_hundred_what_was_paused_or_on_a_blackout_day_is_skipped() {
+    let recorded = Recorded { is_paused: true, ..since("2026-03-01T00:00:00Z") };
+    let due = decide(&schedule(HOURLY), &recorded, "2026-03-11T00:30:00Z");
+    assert_eq!(shown(&due)[0], "20:00 skipped paused x140");
+    assert_eq!(due.decisions.len(), MOST_AT_ONCE + 1);
+    let day = |text: &str| text.parse().unwrap();
+    let blackout = vec![Blackout { from: day("2026-03-02"), to: day("2026-03-03") }];
+    let due =
+        decide(&Schedule { blackout, ..schedule(HOURLY) }, &since("2026-03-01T00:00:00Z"), "2026-03-11T00:30:00Z");
+    let beyond = ["23:00 missed catch_up x23", "23:00 skipped blackout x48", "20:00 missed catch_up x69"];
+    assert_eq!(shown(&due)[..3], beyond);
+    assert_eq!((due.decisions[1].first, due.decisions[1].as_of), (at("2026-03-02T00:00:00Z"), day("2026-03-02")));
+    assert_eq!(due.decisions.len(), MOST_AT_ONCE + 3);
+}
+
+#[test]
+fn the_next_start_is_found_at_once_behind_a_blackout_of_any_length() {
+    const NOON: &str = "2026-03-02T12:00:00Z";
+    let day = |text: &str| text.parse().unwrap();
+    let of = |cron: &str, zone: Tz, blackout: &[(&str, &str)], now: &str| {
+        let blackout = blackout.iter().map(|(from, to)| Blackout { from: day(from), to: day(to) }).collect();
+        let jitter = Duration::from_secs(300);
+        let table = timetable(&Schedule { blackout, timezone: zone, jitter, ..schedule(cron) });
+        table.starts_after(at(now)).next()
+    };
+    let begun = std::time::Instant::now();
+    for cron in ["* * * * *", "*/10 * * * * *", "0 2 * * *"] {
+        assert_eq!(of(cron, Europe::London, &[("2026-03-01", "9999-12-31")], NOON), None, "{cron}: never again");
+        let blackouts = [("2026-03-01", "2036-03-31"), ("2036-04-01", "2036-04-02")];
+        let (instant, start) = of(cron, Europe::London, &blackouts, NOON).unwrap();
+        assert!(instant >= at("2036-04-02T23:00:00Z") && instant <= at("2036-04-03T01:00:00Z"), "{cron}: {instant}");
+        assert!(start >= instant);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // A minute after midnight the clock of St. John's went back to the day before.
+    let zone = chrono_tz::America::St_Johns;
+    let first = of("30 * * * *", zone, &[("2010-11-01", "2010-11-06")], "2010-11-06T12:00:00Z").unwrap().0;
+    assert_eq!(first, at("2010-11-07T04:00:00Z"));
+    let free = of("0 * * * *", Tz::UTC, &[], NOON).unwrap();
+    assert!(free.1 > at(NOON) && free.0 <= at("2026-03-02T13:00:00Z"));
+}
+
+#[test]
 fn a_run_that_could_only_start_too_late_is_missed() {
     let deadline = Some(Duration::from_secs(3 * 3600));
     let daily = Schedule { deadline, ..schedule("0 2 * * *") };

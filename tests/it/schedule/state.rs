@@ -69,7 +69,7 @@ async fn a_run_is_claimed_by_one_until_its_lease_ends(place: Place) {
     let end = ScheduledEnd { run_id: None, outcome: RunOutcome::Failed, message: None };
     assert!(!one.renew_claim(&claim, LEASE, over).await.unwrap());
     assert!(!one.finish_claim(&claim, &end, over).await.unwrap());
-    one.release_claim(&claim).await.unwrap();
+    one.release_claim(&claim, true).await.unwrap();
     assert_eq!(one.open_scheduled_runs().await.unwrap()[0].status, ScheduledStatus::Running);
     let end = ScheduledEnd { outcome: RunOutcome::Succeeded, run_id: Some("r1".to_owned()), ..end };
     assert!(other.finish_claim(&taken, &end, over).await.unwrap());
@@ -78,6 +78,28 @@ async fn a_run_is_claimed_by_one_until_its_lease_ends(place: Place) {
     let done = (ScheduledStatus::Done, Some(RunOutcome::Succeeded), 2);
     assert_eq!(shown, [(ScheduledStatus::Waiting, None, 0), done]);
     assert!(other.claim_scheduled_run(&open[1], "other", LEASE, over).await.unwrap().is_some());
+}
+
+async fn a_claim_that_is_given_back_before_its_run_began_leaves_no_trace(place: Place) {
+    let state = open(&place).await;
+    let now = at("2026-03-02T02:00:00Z");
+    let basis = state.begin_schedule("nightly", "a", at("2026-03-01T12:00:00Z")).await.unwrap();
+    assert!(state.decide(&basis, &[start("2026-03-02T02:00:00Z")], &[], now, "one", now).await.unwrap());
+    let before = state.open_scheduled_runs().await.unwrap();
+    let first = state.claim_scheduled_run(&before[0], "one", LEASE, now).await.unwrap().unwrap();
+    state.release_claim(&first, false).await.unwrap();
+    assert_eq!(state.open_scheduled_runs().await.unwrap(), before);
+    let soon = now + TimeDelta::seconds(1);
+    let second = state.claim_scheduled_run(&before[0], "other", LEASE, soon).await.unwrap().unwrap();
+    assert_eq!((first.attempt, second.attempt), (1, 1));
+    // The answer to the first was lost, so it is given back once more: that takes nothing from the second.
+    state.release_claim(&first, false).await.unwrap();
+    let open = state.open_scheduled_runs().await.unwrap();
+    assert_eq!((open[0].status, open[0].owner.as_deref()), (ScheduledStatus::Running, Some("other")));
+    // What had begun stays so.
+    state.release_claim(&second, true).await.unwrap();
+    let open = state.open_scheduled_runs().await.unwrap();
+    assert_eq!((open[0].status, open[0].attempts, open[0].started_at), (ScheduledStatus::Waiting, 1, Some(soon)));
 }
 
 async fn another_timetable_begins_anew(place: Place) {
@@ -156,6 +178,7 @@ async fn old_decisions_are_deleted_and_open_ones_stay(place: Place) {
 on_both_databases!(
     of_two_who_decide_from_the_same_facts_the_second_does_not,
     a_run_is_claimed_by_one_until_its_lease_ends,
+    a_claim_that_is_given_back_before_its_run_began_leaves_no_trace,
     another_timetable_begins_anew,
     a_clock_that_was_far_ahead_undoes_what_was_only_skipped,
     a_paused_job_is_not_claimed,
