@@ -11,6 +11,7 @@ use crate::plan::{days_in_words, late_in_words};
 use crate::run::{
     FailedAttempt, RepairOutcome, RetryListener, RunError, RunReport, WhenBusy, finding_text, run_with_retries,
 };
+use crate::state::RunOutcome;
 use crate::transform::Moved;
 
 /// Days of histories that are named one by one.
@@ -28,8 +29,8 @@ pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<Exit
     }
     let report = outcome?;
     tell(&report, context);
-    let has_failed = report.repairs.iter().any(|repair| matches!(repair.outcome, RepairOutcome::Failed(_)));
-    Ok(if has_failed { ExitCode::Partial } else { ExitCode::Done })
+    let is_partial = report.outcome() == RunOutcome::PartlyFailed;
+    Ok(if is_partial { ExitCode::Partial } else { ExitCode::Done })
 }
 
 /// Tells a person about attempts that fail. A job that is taken is not tried again behind a person's back.
@@ -80,6 +81,9 @@ pub fn tell(report: &RunReport, context: &Context) {
     }
     context.output.message(&summary(report));
     tell_repairs(report, context);
+    if let Some(error) = &report.unfinished {
+        context.output.warning(&Report::from_error(error).line(), error.hint().as_deref());
+    }
 }
 
 /// Tells what facts that came late moved in the histories.

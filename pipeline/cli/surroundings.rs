@@ -80,6 +80,7 @@ impl From<RunError> for Failure {
                 Failure::ChecksFailed(report)
             }
             RunError::Interrupted => Failure::interrupted(),
+            RunError::ExportsLeft { .. } | RunError::RepairsLeft { .. } => Failure::Partial(report),
             RunError::Land(_) => {
                 report.causes.extend(error.details());
                 Failure::Failed(report)
