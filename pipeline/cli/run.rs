@@ -79,6 +79,9 @@ pub fn tell(report: &RunReport, context: &Context) {
     }
     context.output.message(&summary(report));
     tell_repairs(report, context);
+    if let Some(error) = &report.unfinished {
+        context.output.warning(&Report::from_error(error).line(), error.hint().as_deref());
+    }
 }
 
 /// Tells what facts that came late moved in the histories.

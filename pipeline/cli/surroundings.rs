@@ -89,6 +89,7 @@ impl From<RunError> for Failure {
             RunError::Problems(problems) => Failure::Problems(problems),
             RunError::State(error) => error.into(),
             RunError::Interrupted => Failure::interrupted(),
+            RunError::ExportsLeft { .. } | RunError::RepairsLeft { .. } => Failure::Partial(report),
             RunError::Checks(_) => Failure::ChecksFailed(report),
             RunError::NoDays { .. }
             | RunError::Parameter(_)

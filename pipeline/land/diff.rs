@@ -57,7 +57,6 @@ pub enum Reland {
     Nothing,
     /// Objects of which rows were rejected.
     WithRejected,
-    Everything,
 }
 
 /// What a landing would do. In the order of names.
@@ -98,14 +97,12 @@ impl Diff {
 
 /// Compares a listing with what has been landed.
 ///
-/// `reads_alike` tells whether the contract would read a known object as it was read. `was_listed` tells whether a known object would be in the listing if it still existed: a listing of some days says
-/// nothing about the others.
+/// `reads_alike` tells whether the contract would read a known object as it was read.
 pub fn diff(
     found: &[FoundObject],
     landed: &BTreeMap<String, LandedObject>,
     reads_alike: impl Fn(&LandedObject) -> bool,
     reland: Reland,
-    was_listed: impl Fn(&str) -> bool,
 ) -> Diff {
     let mut diff = Diff::default();
     let mut seen = BTreeSet::new();
@@ -121,7 +118,6 @@ pub fn diff(
             Some(known) => match reland {
                 Reland::Nothing => None,
                 Reland::WithRejected => (known.rejected > 0).then_some(Why::Replay),
-                Reland::Everything => Some(Why::Replay),
             },
         };
         match why {
@@ -129,7 +125,7 @@ pub fn diff(
             None => diff.unchanged += 1,
         }
     }
-    diff.gone = landed.keys().filter(|name| !seen.contains(name.as_str()) && was_listed(name)).cloned().collect();
+    diff.gone = landed.keys().filter(|name| !seen.contains(name.as_str())).cloned().collect();
     diff.new.sort_by(|one, other| one.name.cmp(&other.name));
     diff.changed.sort_by(|one, other| one.0.name.cmp(&other.0.name));
     diff

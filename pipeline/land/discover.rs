@@ -1,8 +1,5 @@
 //! Lists a source's drop zone.
 
-use std::collections::BTreeSet;
-
-use chrono::NaiveDate;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -10,7 +7,7 @@ use url::Url;
 
 use super::diff::FoundObject;
 use super::error::LandError;
-use super::template::{Place, Template};
+use super::template::Template;
 use crate::config::Source;
 use crate::storage::{StorageError, Stores};
 
@@ -23,17 +20,12 @@ pub struct Listing {
     pub others: usize,
 }
 
-/// Lists the objects of a source; with `days`, only those of these days where the location has a `{day}`.
+/// Lists the objects of a source.
 ///
 /// # Errors
 /// A folder, bucket or single object that does not exist is an error; a folder without matching objects is not.
-pub async fn discover(
-    stores: &Stores,
-    source: &Source,
-    raw: &Url,
-    days: Option<&BTreeSet<NaiveDate>>,
-) -> Result<Listing, LandError> {
-    discover_template(stores, source, &parse_location(source)?, raw, days).await
+pub async fn discover(stores: &Stores, source: &Source, raw: &Url) -> Result<Listing, LandError> {
+    discover_template(stores, source, &parse_location(source)?, raw).await
 }
 
 /// [`discover`] with the source's location taken apart already.
@@ -42,33 +34,22 @@ pub(crate) async fn discover_template(
     source: &Source,
     template: &Template,
     raw: &Url,
-    days: Option<&BTreeSet<NaiveDate>>,
 ) -> Result<Listing, LandError> {
     let failed = |location: &str, error: StorageError| list_error(source, location, error);
     let (store, folder) = stores.open(&template.folder).map_err(|error| failed(&source.location, error))?;
     check_folder(source, template).await?;
     let naming = Naming::new(template, raw, &folder);
     let mut listing = Listing::default();
-    for place in template.places(days) {
-        match place {
-            Place::Object(name) => {
-                let path = child(&folder, &name);
-                match store.head(&path).await {
-                    Ok(meta) => add(&mut listing, template, &naming, &folder, meta, days),
-                    // An object of one day need not be there; the only object of a source must.
-                    Err(object_store::Error::NotFound { .. }) if template.has_day() => {}
-                    Err(error) => {
-                        let error = StorageError::from_store(&source.location, error);
-                        return Err(failed(&source.location, error));
-                    }
-                }
-            }
-            Place::Folder(name) => {
-                let prefix = if name.is_empty() { folder.clone() } else { child(&folder, &name) };
-                list(store.as_ref(), &prefix, |meta| add(&mut listing, template, &naming, &folder, meta, days))
-                    .await
-                    .map_err(|error| failed(&source.location, StorageError::from_store(&source.location, error)))?;
-            }
+    let failed_in_store = |error| failed(&source.location, StorageError::from_store(&source.location, error));
+    match template.object() {
+        Some(name) => {
+            let meta = store.head(&child(&folder, name)).await.map_err(failed_in_store)?;
+            add(&mut listing, template, &naming, &folder, meta);
+        }
+        None => {
+            list(store.as_ref(), &folder, |meta| add(&mut listing, template, &naming, &folder, meta))
+                .await
+                .map_err(failed_in_store)?;
         }
     }
     listing.objects.sort_by(|one, other| one.name.cmp(&other.name));
@@ -94,25 +75,13 @@ async fn list(
     Ok(())
 }
 
-fn add(
-    listing: &mut Listing,
-    template: &Template,
-    naming: &Naming,
-    folder: &Path,
-    meta: ObjectMeta,
-    days: Option<&BTreeSet<NaiveDate>>,
-) {
+fn add(listing: &mut Listing, template: &Template, naming: &Naming, folder: &Path, meta: ObjectMeta) {
     let relative = relative(folder, &meta.location);
     if !template.matches(&relative) {
         listing.others += 1;
         return;
     }
     let day = template.day_of(&relative);
-    if let (Some(days), Some(day)) = (days, day)
-        && !days.contains(&day)
-    {
-        return;
-    }
     let micros = meta.last_modified.timestamp_micros();
     listing.objects.push(FoundObject {
         name: naming.name(&relative),
@@ -187,31 +156,5 @@ impl Naming {
 
     pub fn name(&self, relative: &str) -> String {
         format!("{}{relative}", self.prefix)
-    }
-
-    /// The part of a name below the template's folder.
-    pub fn relative<'n>(&self, name: &'n str) -> Option<&'n str> {
-        name.strip_prefix(&self.prefix)
-    }
-}
-
-/// Tells whether a listing would have shown an object if it still existed.
-pub(crate) struct Scope<'a> {
-    pub template: &'a Template,
-    pub naming: Naming,
-    pub days: Option<&'a BTreeSet<NaiveDate>>,
-}
-
-impl Scope<'_> {
-    pub fn was_listed(&self, name: &str) -> bool {
-        match self.days {
-            None => true,
-            Some(days) if self.template.has_day() => self
-                .naming
-                .relative(name)
-                .and_then(|relative| self.template.day_of(relative))
-                .is_some_and(|day| days.contains(&day)),
-            Some(_) => true,
-        }
     }
 }

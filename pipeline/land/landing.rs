@@ -10,7 +10,7 @@ use url::Url;
 use super::again::{Again, read_again};
 use super::contract::Contract;
 use super::diff::{Diff, LandedObject, Reland, Why, diff};
-use super::discover::{Naming, Scope, discover_template, parse_location};
+use super::discover::{discover_template, parse_location};
 use super::error::LandError;
 use super::intake::{Intake, take_in};
 use super::layout::{self, LandedFiles, landed_files};
@@ -63,8 +63,6 @@ pub struct LandingRequest<'a> {
     pub timezone: Tz,
     /// Objects that are read at once.
     pub parallelism: usize,
-    /// Look only at objects of these days, where the location has a `{day}`. A changed contract looks at all.
-    pub days: Option<&'a BTreeSet<NaiveDate>>,
     pub reland: Reland,
     /// The run that lands; kept with the commit.
     pub run: Option<&'a str>,
@@ -139,12 +137,9 @@ async fn start(request: &LandingRequest<'_>) -> Result<Start, LandError> {
     let landed = read_objects(request.table, &files.objects).await.map_err(table_error)?;
     let other_contract = landed.values().filter(|object| !contract.is_of(&object.contract)).count();
     let is_stale = other_contract > 0;
-    let days = request.days.filter(|_| !is_stale);
-    let listing = discover_template(request.stores, source, &template, request.raw, days).await?;
-    let (_, folder) = request.stores.open(&template.folder).map_err(table_error)?;
-    let scope = Scope { template: &template, naming: Naming::new(&template, request.raw, &folder), days };
+    let listing = discover_template(request.stores, source, &template, request.raw).await?;
     let reads_alike = |object: &LandedObject| contract.reads_alike(&object.contract);
-    let diff = diff(&listing.objects, &landed, reads_alike, request.reland, |name| scope.was_listed(name));
+    let diff = diff(&listing.objects, &landed, reads_alike, request.reland);
     let plan = LandingPlan { diff, others: listing.others, other_contract, snapshot };
     Ok(Start { contract, template, files, landed, is_stale, plan })
 }

@@ -1,7 +1,5 @@
 //! A source's location: a folder, and a pattern of names below it with `{day}` and globs.
 
-use std::collections::BTreeSet;
-
 use chrono::NaiveDate;
 use globset::{GlobBuilder, GlobMatcher};
 use object_store::path::Path;
@@ -10,8 +8,6 @@ use url::Url;
 const DAY: &str = "{day}";
 /// Stands for the day in a pattern and in the names that are matched with it: no name holds it.
 const DAY_MARK: &str = "\u{1}";
-/// More days than this are found faster by listing everything.
-const MOST_DAY_PREFIXES: usize = 64;
 
 /// A location that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +33,6 @@ pub struct Template {
     pattern: String,
     /// Of the pattern with a mark in the place of the day: made once, as a drop zone may hold many thousand names.
     matcher: GlobMatcher,
-}
-
-/// One place to look at, relative to the template's folder.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// A folder to list with all below it; the empty one is the template's own.
-    Folder(String),
-    /// The one object.
-    Object(String),
 }
 
 impl Template {
@@ -98,27 +85,9 @@ impl Template {
         })
     }
 
-    /// Where to look for the objects of some days, or of all.
-    pub fn places(&self, days: Option<&BTreeSet<NaiveDate>>) -> Vec<Place> {
-        match days {
-            Some(days) if self.has_day() && days.len() <= MOST_DAY_PREFIXES => {
-                let places: BTreeSet<Place> =
-                    days.iter().map(|day| place(&self.pattern.replace(DAY, &day.to_string()))).collect();
-                // A folder covers what is below it.
-                if places.contains(&Place::Folder(String::new())) {
-                    return vec![Place::Folder(String::new())];
-                }
-                places.into_iter().collect()
-            }
-            _ => vec![place(&self.pattern)],
-        }
-    }
-}
-
-fn place(pattern: &str) -> Place {
-    match pattern.find(['*', '?', '[', '{']) {
-        None => Place::Object(pattern.to_owned()),
-        Some(wild) => Place::Folder(pattern[..wild].rfind('/').map_or("", |slash| &pattern[..slash]).to_owned()),
+    /// The one object that the location names, below the folder; `None` where it may be several.
+    pub fn object(&self) -> Option<&str> {
+        (!self.pattern.contains(['*', '?', '[', '{'])).then_some(&self.pattern)
     }
 }
 

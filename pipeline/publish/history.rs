@@ -25,7 +25,8 @@ pub struct HistoryRequest<'a> {
     pub base: Option<&'a Snapshot>,
     /// What the history had before: the files of the version that the current release names.
     pub before: &'a [DataFile],
-    pub keeps: History,
+    /// The days that are left, of those before and of these.
+    pub kept: &'a BTreeSet<NaiveDate>,
     /// By day: what [`write_history_day`] wrote.
     pub days: BTreeMap<NaiveDate, Vec<DataFile>>,
     pub description: &'a str,
@@ -68,8 +69,7 @@ pub async fn commit_history(request: HistoryRequest<'_>) -> Result<Snapshot, Sto
     let is_written = |file: &&DataFile| day_of(file).is_some_and(|day| request.days.contains_key(&day));
     let mut files: Vec<DataFile> = request.before.iter().filter(|file| !is_written(file)).cloned().collect();
     files.extend(request.days.into_values().flatten());
-    let kept = kept_days(files.iter().filter_map(day_of).collect(), request.keeps);
-    files.retain(|file| day_of(file).is_some_and(|day| kept.contains(&day)));
+    files.retain(|file| day_of(file).is_some_and(|day| request.kept.contains(&day)));
     let contents = Contents {
         schema: history_schema(request.described),
         partition_columns: vec![AS_OF.to_owned()],

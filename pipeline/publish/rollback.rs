@@ -27,24 +27,29 @@ struct RollbackTable {
 
 /// Plans a new release whose tables have the rows of an earlier one.
 ///
-/// Tables that came later keep their files, but the new release does not name them. History tables stay as they are:
-/// history is not undone.
+/// Tables that came later keep their files, but the new release does not name them. History tables, those that came
+/// later included, stay as they are: history is not undone.
 pub async fn plan_rollback(
     warehouse: &Warehouse,
     current: &Release,
     number: u64,
     run_id: &str,
     now: DateTime<Utc>,
+    is_history: impl Fn(&str, &ReleasedTable) -> bool,
 ) -> Result<Rollback, PublishError> {
     let target = read_release(warehouse, &current.job, number).await?;
-    let mut named = BTreeMap::new();
+    let histories = current.tables.iter().filter(|(name, released)| is_history(name, released));
+    let mut named: BTreeMap<String, ReleasedTable> =
+        histories.map(|(name, released)| (name.clone(), released.clone())).collect();
     let mut tables = Vec::new();
     // All are read before the first is committed: one that is gone must not leave the others half-way.
     for (name, released) in &target.tables {
         let gone = |source| PublishError::TableGone { table: name.clone(), number, source };
-        if name.ends_with("_history") {
-            let newest = current.tables.get(name).unwrap_or(released);
-            named.insert(name.clone(), newest.clone());
+        if named.contains_key(name) {
+            continue;
+        }
+        if is_history(name, released) {
+            named.insert(name.clone(), released.clone());
             continue;
         }
         let Some(table) = open_table(warehouse, name)? else { continue };

@@ -10,7 +10,7 @@ use crate::state::StateError;
 use crate::storage::{StorageError, may_pass};
 use crate::transform::TransformError;
 
-/// Why a run did not publish; the published tables are as they were.
+/// Why a run did not publish, and the published tables are as they were; or why it did not do all that follows.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("there is no job `{job}`")]
@@ -47,6 +47,12 @@ pub enum RunError {
     LeaseLost { job: String },
     #[error("job `{job}` has published nothing yet")]
     NothingPublished { job: String },
+    /// What failed after a release was out.
+    #[error("release {release} is published, but its exports are not all written")]
+    ExportsLeft { release: u64, source: Box<RunError> },
+    /// What failed after a release was out.
+    #[error("release {release} is published, but days of histories still lack facts that came late")]
+    RepairsLeft { release: u64, source: Box<RunError> },
     #[error("interrupted")]
     Interrupted,
 }
@@ -62,6 +68,7 @@ impl RunError {
             RunError::Transform(error) => may_pass(error),
             RunError::Publish(error) => may_pass(error),
             RunError::Checks(findings) => findings.iter().all(Finding::may_pass),
+            RunError::ExportsLeft { source, .. } | RunError::RepairsLeft { source, .. } => source.may_pass(),
             _ => false,
         }
     }

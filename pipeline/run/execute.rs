@@ -15,13 +15,14 @@ use crate::transform::{Bindings, Workspace};
 
 use super::build::{Builder, BuiltTable, build_tables, checks_at_once, sweep};
 use super::carried::{Carried, Left};
+use super::exports::{export, export_changed, export_unchanged};
 use super::histories::Histories;
 use super::landed::Landed;
 use super::landing::land_source;
 use super::lease::HeldLease;
 use super::prepare::{Prepared, check_request, find_job, prepare};
 use super::record::record;
-use super::release::{Publication, export, pin, publish, settle};
+use super::release::{Publication, pin, publish, settle};
 use super::repair::{Repair, RepairReport};
 use super::retry::Attempt;
 use super::turns;
@@ -29,7 +30,7 @@ use super::watched::{self, Watched};
 use super::{RunError, RunRequest, Surroundings, session_settings, warehouse};
 
 /// What a run did.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RunReport {
     pub run_id: String,
     pub plan: RunPlan,
@@ -40,7 +41,28 @@ pub struct RunReport {
     pub repairs: Vec<RepairReport>,
     /// `None` where there was nothing to do.
     pub release: Option<Release>,
+    /// What failed when the release was out; the next run makes up for it.
+    pub unfinished: Option<RunError>,
     pub seconds: f64,
+}
+
+impl RunReport {
+    /// Both of them: a run whose release is out, and one that made up for what it had left.
+    pub(super) fn followed_by(mut self, after: Self) -> Self {
+        self.run_id = after.run_id;
+        self.landings.extend(after.landings);
+        self.tables.extend(after.tables.into_iter().filter(|table| table.step.action.is_build()));
+        self.findings.extend(after.findings);
+        let is_told = |told: &RepairReport| {
+            after.repairs.iter().any(|again| (&again.table, again.as_of) == (&told.table, told.as_of))
+        };
+        self.repairs.retain(|told| !is_told(told));
+        self.repairs.extend(after.repairs);
+        self.release = after.release.or(self.release);
+        self.unfinished = after.unfinished;
+        self.seconds += after.seconds;
+        self
+    }
 }
 
 /// What a run did with one table.
@@ -63,6 +85,7 @@ pub(super) struct Progressed {
     pub tables: Vec<TableReport>,
     pub findings: Vec<Finding>,
     pub repairs: Vec<RepairReport>,
+    pub unfinished: Option<RunError>,
 }
 
 /// A run that was recorded as begun.
@@ -113,7 +136,7 @@ impl RunAtWork {
         surroundings: &Surroundings,
         outcome: Result<Option<&Release>, &RunError>,
     ) -> Result<(), RunError> {
-        if let Err(error) = outcome {
+        if let Some(error) = outcome.err().or(self.done.unfinished.as_ref()) {
             watched::note_failure(&self.span, error);
         }
         record(state, surroundings, self, outcome).instrument(self.span.clone()).await
@@ -123,7 +146,8 @@ impl RunAtWork {
 /// Runs a job for one day, once.
 ///
 /// # Errors
-/// The published tables are as they were; what had landed stays landed. The end of the run is recorded either way.
+/// The published tables are as they were; what had landed stays landed. The end of the run is recorded either way. What
+/// fails when the release is out is in the report.
 pub async fn run_job(
     project: &Project,
     state: &State,
@@ -168,6 +192,7 @@ pub(super) async fn run_attempt(
                 findings: run.done.findings,
                 repairs: run.done.repairs,
                 release,
+                unfinished: run.done.unfinished,
                 seconds: started.elapsed().as_secs_f64(),
             })
         }
@@ -223,7 +248,9 @@ pub(super) async fn stand_still(
     match current {
         Some(release) => {
             let warehouse = warehouse(project, &surroundings.stores);
-            export(project, &warehouse, find_job(project, &plan.job)?, release, None).await
+            let job = find_job(project, &plan.job)?;
+            run.done.unfinished = export(project, &warehouse, job, release, None).await.err();
+            Ok(())
         }
         None => Ok(()),
     }
@@ -273,7 +300,8 @@ pub(super) async fn build_and_publish(
     let repaired = match outcome {
         Ok(()) => {
             let day = (&workspace, built.as_slice(), run.done.findings.as_slice());
-            Box::pin(Repair::begin(project, surroundings, landed, plan, day)).await
+            let is_tried_again = run.attempt.number < run.attempt.of;
+            Box::pin(Repair::begin(project, surroundings, landed, plan, day, is_tried_again)).await
         }
         Err(error) => Err(error),
     };
@@ -295,6 +323,7 @@ pub(super) async fn build_and_publish(
         built: &built,
         staged: ready.staged.clone(),
         histories: Histories { planned: plan.histories.clone(), verified: ready.verified.clone() },
+        is_selection: !request.select.is_empty(),
         landed: landed.versions(),
         now: (surroundings.clock)(),
     };
@@ -315,7 +344,15 @@ pub(super) async fn build_and_publish(
             carried.forget(&built);
             sweep(&built, |built| built.step.publishes).await;
             run.done.repairs.extend(ready.reports);
-            Box::pin(repair.go_on(release, &publication, lease, &mut run.done.repairs)).await
+            let mut exported = export_changed(&publication, &release).await;
+            let (own, mut last) = (release.number, release);
+            let repaired = Box::pin(repair.go_on(&mut last, &publication, lease, &mut run.done.repairs)).await;
+            if last.number > own {
+                exported = export_unchanged(&publication, own, &last).await;
+            }
+            let left = |error| RunError::RepairsLeft { release: last.number, source: Box::new(error) };
+            run.done.unfinished = note_left(exported, repaired.map_err(left));
+            Ok(last)
         }
         Err((error, is_tried)) => {
             let (graph, findings) = (&prepared.graph, run.done.findings.as_slice());
@@ -323,6 +360,13 @@ pub(super) async fn build_and_publish(
             Err(error)
         }
     }
+}
+
+/// What failed when a release was out: one is told, all are logged.
+fn note_left(exported: Result<(), RunError>, repaired: Result<(), RunError>) -> Option<RunError> {
+    let left = [exported.err(), repaired.err()].into_iter().flatten();
+    left.inspect(|error| tracing::warn!(error = super::error::chain(error), "the run is not finished"))
+        .reduce(|one, _| one)
 }
 
 /// Notes which versions of its tables a run published.

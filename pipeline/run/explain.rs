@@ -47,6 +47,8 @@ impl RunError {
             | RunError::Publish(PublishError::Overtaken { .. } | PublishError::ReleaseTaken { .. }) => {
                 "see what it did with `lifecycle runs`, then run this again if it is still needed"
             }
+            RunError::ExportsLeft { .. } => "the next run writes them, also where it has nothing else to do",
+            RunError::RepairsLeft { .. } => "the next run goes on with them",
             RunError::State(error) => return error.hint(),
             RunError::Storage(error) => return error.hint().map(str::to_owned),
             _ => return None,

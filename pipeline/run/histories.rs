@@ -11,8 +11,8 @@ use crate::storage::{HistoryDay, ReleasedTable};
 
 use super::release::Publication;
 
-/// Days beyond these are no longer spoken of: nothing repairs them.
-const REMEMBERED: Days = Days::new(400);
+/// So many days are spoken of, or those of the job's `repair_window`, where these are more: nothing repairs others.
+const REMEMBERED: u64 = 400;
 
 /// What was known of the days of histories when a run was planned, by the history's name.
 #[derive(Debug, Clone, Default)]
@@ -28,25 +28,47 @@ impl Histories {
         Self { planned: plan.histories.clone(), verified: BTreeMap::new() }
     }
 
-    /// Writes what is known into the tables of a release, among them days that it wrote or verified.
+    /// The days of a history before a publication.
+    fn before(&self, publication: &Publication<'_>, name: &str) -> BTreeMap<NaiveDate, HistoryDay> {
+        let mut days = self.planned.get(name).cloned().unwrap_or_default();
+        let current = publication.current.and_then(|release| release.tables.get(name));
+        // A release that was made since the plan may have written some.
+        for (day, known) in current.into_iter().flat_map(|current| &current.days) {
+            if days.get(day).is_none_or(|planned| planned.release != known.release) {
+                days.insert(*day, known.clone());
+            }
+        }
+        days
+    }
+
+    /// The days that a history keeps of those that it has rows of, is known to have, or gets now.
+    pub fn kept(
+        &self,
+        publication: &Publication<'_>,
+        name: &str,
+        keeps: History,
+        days: impl IntoIterator<Item = NaiveDate>,
+    ) -> BTreeSet<NaiveDate> {
+        kept_days(days.into_iter().chain(self.before(publication, name).into_keys()).collect(), keeps)
+    }
+
+    /// Writes what is known into the tables of a release, among them days that it wrote or verified. `kept` are the days
+    /// that are left of histories that it committed.
     pub fn note(
         &self,
         publication: &Publication<'_>,
         written: &BTreeMap<String, BTreeSet<NaiveDate>>,
+        kept: &BTreeMap<String, BTreeSet<NaiveDate>>,
         tables: &mut BTreeMap<String, ReleasedTable>,
     ) {
         let nothing = BTreeSet::new();
+        let remembered = Days::new(REMEMBERED.max(publication.job.repair_window));
         for (name, released) in tables {
             let model = model_of_history(name).and_then(|model| publication.project.models.get(&model));
-            let Some(model) = model.filter(|model| model.history != History::None) else { continue };
-            let before = publication.current.and_then(|release| release.tables.get(name));
-            let mut days = self.planned.get(name).cloned().unwrap_or_default();
-            // A release that was made since the plan may have written some.
-            for (day, known) in before.into_iter().flat_map(|before| &before.days) {
-                if days.get(day).is_none_or(|planned| planned.release != known.release) {
-                    days.insert(*day, known.clone());
-                }
+            if model.is_none_or(|model| model.history == History::None) {
+                continue;
             }
+            let mut days = self.before(publication, name);
             let written = written.get(name).unwrap_or(&nothing);
             for day in written {
                 let verified = self.verified.get(name).is_some_and(|days| days.contains(day));
@@ -54,9 +76,11 @@ impl Histories {
                 let release = release.unwrap_or(publication.number());
                 days.insert(*day, HistoryDay { release, late: BTreeMap::new() });
             }
-            let kept = kept_days(days.keys().copied().collect(), model.history);
-            let oldest = kept.last().and_then(|newest| newest.checked_sub_days(REMEMBERED));
-            days.retain(|day, _| kept.contains(day) && oldest.is_none_or(|oldest| *day >= oldest));
+            if let Some(kept) = kept.get(name) {
+                days.retain(|day, _| kept.contains(day));
+            }
+            let oldest = days.keys().next_back().and_then(|newest| newest.checked_sub_days(remembered));
+            days.retain(|day, _| oldest.is_none_or(|oldest| *day >= oldest));
             released.days = days;
             // What landed up to these versions is accounted for.
             for (source, version) in &mut released.landed {

@@ -84,7 +84,6 @@ fn request<'a>(
         raw: &project.environment.raw.0,
         timezone: project.environment.timezone,
         parallelism: project.environment.parallelism,
-        days: None,
         reland: Reland::Nothing,
         run,
         now: (surroundings.clock)(),

@@ -4,6 +4,7 @@
 //! lease -> record start -> plan -> land -> plan again -> build -> check -> commit -> release -> export -> record end
 //!                                   |        |            |        |
 //!                                   +--------+------------+--------+--> failed: candidates swept, tables as they were
+//!                                                                           what fails after the release: partly failed
 //! ```
 //!
 //! The plan is made twice by the same pure function: with objects waiting, and, when they have landed, with the days
@@ -17,6 +18,7 @@ mod dictionary;
 mod error;
 mod execute;
 mod explain;
+mod exports;
 mod histories;
 mod landed;
 mod landing;
@@ -24,6 +26,7 @@ mod lease;
 mod prepare;
 mod record;
 mod release;
+mod released;
 mod repair;
 mod replay;
 mod retry;

@@ -12,6 +12,7 @@ use crate::plan::{
 use crate::publish::days_of;
 use crate::storage::{CommitMetadata, HistoryDay, Release, Snapshot, StorageError, Table, Warehouse};
 
+use super::released::is_written;
 use super::{RunError, RunRequest, Surroundings, landing, parameters, warehouse};
 
 /// Sources whose drop zones are listed at once.
@@ -135,7 +136,8 @@ pub async fn prepare(
     let mut states = BTreeMap::new();
     for source in &sources {
         let snapshot = source.landing.snapshot.as_ref();
-        states.insert(source.source.name.clone(), source_state(source, snapshot, current.as_ref(), true).await?);
+        let state = source_state(project, source, snapshot, current.as_ref(), true).await?;
+        states.insert(source.source.name.clone(), state);
     }
     add_sources_at_rest(project, &warehouse, &graph, job, &selected, current.as_ref(), &mut states).await?;
     let plan = plan_run(&PlanInputs {
@@ -172,7 +174,7 @@ pub(super) async fn states_after_landing(
     let mut states = BTreeMap::new();
     for source in &prepared.sources {
         let snapshot = source.table.snapshot().await?;
-        let state = source_state(source, snapshot.as_ref(), prepared.current.as_ref(), false).await?;
+        let state = source_state(project, source, snapshot.as_ref(), prepared.current.as_ref(), false).await?;
         states.insert(source.source.name.clone(), state);
     }
     let Prepared { graph, selected, current, .. } = prepared;
@@ -226,13 +228,15 @@ async fn add_sources_at_rest(
             let table = warehouse.table("landed", &source.name)?;
             let snapshot = table.snapshot().await?;
             let resting = PreparedSource { source: source.clone(), table, landing: LandingPlan::default() };
-            states.insert(source.name.clone(), source_state(&resting, snapshot.as_ref(), current, false).await?);
+            let state = source_state(project, &resting, snapshot.as_ref(), current, false).await?;
+            states.insert(source.name.clone(), state);
         }
     }
     Ok(())
 }
 
 async fn source_state(
+    project: &Project,
     source: &PreparedSource,
     snapshot: Option<&Snapshot>,
     current: Option<&Release>,
@@ -247,7 +251,9 @@ async fn source_state(
     };
     let by_name = source.source.event_time.is_some() && source.source.location.contains("{day}");
     let mut built_from: BTreeSet<u64> = BTreeSet::new();
-    for table in current.iter().flat_map(|release| release.tables.values()) {
+    // A table that no run writes any more would make each read more of the log than the one before.
+    let tables = current.iter().flat_map(|release| &release.tables);
+    for (_, table) in tables.filter(|(name, table)| is_written(project, name, table)) {
         built_from.extend(table.landed.get(&source.source.name));
     }
     let is_new = current.is_some_and(|release| !release.landed.contains_key(&source.source.name));
@@ -277,9 +283,9 @@ async fn source_state(
 }
 
 /// What the commits of a table say of themselves, from one version to another; `None` for each whose log entry is gone.
-type Commits = BTreeMap<u64, Option<CommitMetadata>>;
+pub(super) type Commits = BTreeMap<u64, Option<CommitMetadata>>;
 
-async fn commits(table: &Table, first: Option<u64>, last: Option<u64>) -> Result<Commits, StorageError> {
+pub(super) async fn commits(table: &Table, first: Option<u64>, last: Option<u64>) -> Result<Commits, StorageError> {
     let (Some(first), Some(last)) = (first, last) else { return Ok(Commits::new()) };
     let reading = (first..=last).map(|version| async move { Ok((version, table.commit_metadata(version).await?)) });
     stream::iter(reading).buffered(COMMITS_AT_ONCE).try_collect().await

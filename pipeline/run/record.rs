@@ -25,24 +25,26 @@ pub(super) async fn record(
     state.record_tables(run_id, &done.tables.iter().map(table_record).collect::<Vec<_>>()).await?;
     state.record_checks(run_id, &done.findings.iter().map(check_record).collect::<Vec<_>>()).await?;
     state.record_repairs(run_id, &done.repairs.iter().map(repair_record).collect::<Vec<_>>()).await?;
+    let left = done.unfinished.as_ref();
     let (run_outcome, message, release) = match outcome {
-        Ok(release) => match outcome_of(release.is_some(), &done.repairs) {
+        Ok(release) => match outcome_of(release.is_some(), &done.repairs, left) {
             RunOutcome::NothingToDo => {
                 (RunOutcome::NothingToDo, Some("nothing changed since the last release".to_owned()), None)
             }
-            outcome => (outcome, repairs_in_words(&done.repairs), release.map(|release| release.number)),
+            outcome => (outcome, afterwards_in_words(&done.repairs, left), release.map(|release| release.number)),
         },
         Err(error) => {
             let message = if matches!(error, RunError::Checks(_)) { error.to_string() } else { chain(error) };
             (error.outcome(), Some(message), None)
         }
     };
-    let attempt = run.attempt.words(outcome.err());
+    let error = outcome.err().or(left);
+    let attempt = run.attempt.words(error);
     let message = match (attempt, message) {
         (Some(attempt), Some(message)) => Some(format!("{attempt}: {message}")),
         (attempt, message) => attempt.or(message),
     };
-    if let Err(error) = outcome {
+    if let Some(error) = error {
         state.record_trouble(run_id, &error.trouble()).await?;
     }
     let finish = RunFinish { outcome: run_outcome, finished_at: (surroundings.clock)(), message, release };
@@ -99,11 +101,10 @@ fn repair_record(repair: &RepairReport) -> RepairRecord {
 }
 
 /// How a run ended that did not fail as a whole.
-fn outcome_of(has_release: bool, repairs: &[RepairReport]) -> RunOutcome {
+fn outcome_of(has_release: bool, repairs: &[RepairReport], unfinished: Option<&RunError>) -> RunOutcome {
+    let has_failed = repairs.iter().any(|repair| matches!(repair.outcome, RepairOutcome::Failed(_)));
     match has_release {
-        _ if repairs.iter().any(|repair| matches!(repair.outcome, RepairOutcome::Failed(_))) => {
-            RunOutcome::PartlyFailed
-        }
+        _ if has_failed || unfinished.is_some() => RunOutcome::PartlyFailed,
         true => RunOutcome::Succeeded,
         false => RunOutcome::NothingToDo,
     }
@@ -112,12 +113,13 @@ fn outcome_of(has_release: bool, repairs: &[RepairReport]) -> RunOutcome {
 impl RunReport {
     /// How the run ended, as it is recorded.
     pub fn outcome(&self) -> RunOutcome {
-        outcome_of(self.release.is_some(), &self.repairs)
+        outcome_of(self.release.is_some(), &self.repairs, self.unfinished.as_ref())
     }
 
-    /// What came of days that got late facts, in words; `None` where nothing moved or failed.
+    /// What failed when its release was out, and what came of days that got late facts, in words; `None` where there is
+    /// nothing to tell.
     pub fn repairs_in_words(&self) -> Option<String> {
-        repairs_in_words(&self.repairs)
+        afterwards_in_words(&self.repairs, self.unfinished.as_ref())
     }
 }
 
@@ -127,8 +129,16 @@ impl RunError {
         match self {
             RunError::Checks(_) => RunOutcome::ChecksFailed,
             RunError::Interrupted => RunOutcome::Interrupted,
+            RunError::ExportsLeft { .. } | RunError::RepairsLeft { .. } => RunOutcome::PartlyFailed,
             _ => RunOutcome::Failed,
         }
+    }
+}
+
+fn afterwards_in_words(repairs: &[RepairReport], unfinished: Option<&RunError>) -> Option<String> {
+    match (unfinished.map(|error| chain(error)), repairs_in_words(repairs)) {
+        (Some(unfinished), Some(repairs)) => Some(format!("{unfinished}; {repairs}")),
+        (unfinished, repairs) => unfinished.or(repairs),
     }
 }
 

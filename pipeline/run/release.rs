@@ -9,8 +9,8 @@ use futures::{StreamExt, TryStreamExt};
 use crate::config::{Job, Project, TableName};
 use crate::plan::{Action, ModelStep, history_of};
 use crate::publish::{
-    Contents, ExportRecord, ExportRequest, HistoryRequest, PublishError, build_facts, commit_history, find_unsettled,
-    record_release, set_files, write_exports, write_history_day,
+    Contents, HistoryRequest, PublishError, build_facts, commit_history, days_of, find_unsettled, record_release,
+    set_files, write_history_day,
 };
 use crate::storage::{Announcement, Built, DataFile, Release, ReleasedTable, Snapshot, Table, Warehouse};
 use crate::transform::described_schema;
@@ -18,6 +18,7 @@ use crate::transform::described_schema;
 use super::build::BuiltTable;
 use super::histories::Histories;
 use super::lease::HeldLease;
+use super::released::is_of_project;
 use super::{RunError, Surroundings};
 
 /// What is to be published.
@@ -33,6 +34,8 @@ pub(super) struct Publication<'a> {
     pub staged: Vec<StagedHistory>,
     /// What the plan says of the days of all histories.
     pub histories: Histories,
+    /// Only some tables were asked for: those that the project no longer has stay as they are.
+    pub is_selection: bool,
     pub landed: BTreeMap<String, u64>,
     pub now: DateTime<Utc>,
 }
@@ -150,7 +153,7 @@ async fn withdraw(warehouse: &Warehouse, announcement: &Announcement) {
     }
 }
 
-fn is_committed(built: &BuiltTable) -> bool {
+pub(super) fn is_committed(built: &BuiltTable) -> bool {
     built.step.publishes && built.step.action.is_build()
 }
 
@@ -161,7 +164,7 @@ impl Publication<'_> {
     }
 }
 
-/// Commits every table, then the record that makes them one release, then the exports.
+/// Commits every table, then the record that makes them one release. Its exports are the caller's to write.
 ///
 /// # Errors
 /// The release is the old one. Tables that were committed are set back, here or by the next run.
@@ -175,8 +178,11 @@ pub(super) async fn publish(
     let committed = async {
         let mut tables: BTreeMap<String, ReleasedTable> =
             publication.current.map(|release| release.tables.clone()).unwrap_or_default();
+        if !publication.is_selection {
+            tables.retain(|name, released| is_of_project(publication.project, name, released));
+        }
         let mut staged: BTreeMap<TableName, Vec<StagedHistory>> = BTreeMap::new();
-        let mut written = publication.histories.verified.clone();
+        let (mut written, mut kept) = (publication.histories.verified.clone(), BTreeMap::new());
         for history in &publication.staged {
             staged.entry(history.step.model.clone()).or_default().push(history.clone());
         }
@@ -196,10 +202,11 @@ pub(super) async fn publish(
         for (model, days) in staged {
             let of_model = written.entry(history_of(&model).to_string()).or_default();
             of_model.extend(days.iter().map(|day| day.as_of));
-            let (name, released) = history(publication, &pinned, days).await?;
+            let (name, released, of_history) = history(publication, &pinned, days).await?;
+            kept.insert(name.clone(), of_history);
             tables.insert(name, released);
         }
-        publication.histories.note(publication, &written, &mut tables);
+        publication.histories.note(publication, &written, &kept, &mut tables);
         Ok(tables)
     };
     let as_of = publication.current.map_or(publication.as_of, |release| release.as_of.max(publication.as_of));
@@ -226,9 +233,6 @@ pub(super) async fn publish(
             return Err(error);
         }
     };
-    let built = publication.built.iter().filter(|built| is_committed(built));
-    let changed = Changed { since: release.number - 1, tables: built.map(|built| built.step.model.clone()).collect() };
-    export(publication.project, publication.warehouse, publication.job, &release, Some(&changed)).await?;
     stage.finish();
     Ok(release)
 }
@@ -316,23 +320,26 @@ pub(super) async fn discard_history(warehouse: &Warehouse, staged: &StagedHistor
     }
 }
 
-/// Commits days of one history as one version.
+/// Commits days of one history as one version; returns its name, the version, and the days that it has now.
 async fn history(
     publication: &Publication<'_>,
     pinned: &Pinned,
     days: Vec<StagedHistory>,
-) -> Result<(String, ReleasedTable), RunError> {
+) -> Result<(String, ReleasedTable, BTreeSet<NaiveDate>), RunError> {
     let nothing = || RunError::NothingPublished { job: publication.job.name.clone() };
     let step = days.iter().max_by_key(|day| day.as_of).map(|day| day.step.clone()).ok_or_else(nothing)?;
     let name = history_of(&step.model).to_string();
     let (Some(model), Some(pinned)) = (publication.project.models.get(&step.model), pinned.tables.get(&name)) else {
         return Err(nothing());
     };
+    let days_before = days_of(&pinned.before).into_iter();
+    let all_days = days_before.chain(days.iter().map(|day| day.as_of));
+    let kept = publication.histories.kept(publication, &name, model.history, all_days);
     let request = HistoryRequest {
         history_table: &pinned.table,
         base: pinned.base.as_ref(),
         before: &pinned.before,
-        keeps: model.history,
+        kept: &kept,
         landed: &landed_of(publication, &step),
         release: publication.number(),
         days: days.into_iter().map(|day| (day.as_of, day.files)).collect(),
@@ -342,7 +349,7 @@ async fn history(
     };
     let written = commit_history(request).await;
     let snapshot = written.map_err(|source| PublishError::of_commit(&name, source))?;
-    Ok((name, released(publication, &step, &snapshot)))
+    Ok((name, released(publication, &step, &snapshot), kept))
 }
 
 fn released(publication: &Publication<'_>, step: &ModelStep, snapshot: &Snapshot) -> ReleasedTable {
@@ -377,73 +384,4 @@ fn description(project: &Project, name: &TableName) -> String {
 /// The columns with what the model's YAML says of them.
 fn described(project: &Project, name: &TableName, schema: &SchemaRef) -> SchemaRef {
     project.models.get(name).map_or_else(|| schema.clone(), |model| described_schema(&model.columns))
-}
-
-/// What a release changed of the one before it.
-pub(super) struct Changed {
-    since: u64,
-    tables: BTreeSet<TableName>,
-}
-
-/// Exports follow the release: the marts that it changed, or all of them where the exports are not of the one before.
-///
-/// An export has one name whatever the release, and not every store can put an object only where it is unchanged. So
-/// whoever has written exports, and the record of what they are of, looks whether there is a newer release by then, and if
-/// so writes that one's: a process that slept while it wrote ends with the newest release's, whatever it overwrote.
-pub(super) async fn export(
-    project: &Project,
-    warehouse: &Warehouse,
-    job: &Job,
-    release: &Release,
-    changed: Option<&Changed>,
-) -> Result<(), RunError> {
-    if job.exports.is_empty() {
-        return Ok(());
-    }
-    let found = ExportRecord::read(warehouse, &job.name).await?;
-    if found.as_ref() == Some(&ExportRecord::new(release.number, &job.exports)) {
-        return Ok(());
-    }
-    let known = changed.filter(|changed| found == Some(ExportRecord::new(changed.since, &job.exports)));
-    if newer_release(warehouse, release).await?.is_some() {
-        return Ok(());
-    }
-    let (mut written, mut known) = (release.clone(), known);
-    loop {
-        write_marts(project, warehouse, job, &written, known.take()).await?;
-        ExportRecord::new(written.number, &job.exports).write(warehouse, &job.name).await?;
-        match newer_release(warehouse, &written).await? {
-            Some(newer) => written = newer,
-            None => return Ok(()),
-        }
-    }
-}
-
-async fn newer_release(warehouse: &Warehouse, release: &Release) -> Result<Option<Release>, RunError> {
-    match warehouse.release_numbers(&release.job).await?.last() {
-        Some(number) if *number > release.number => Ok(Some(warehouse.release(&release.job, *number).await?)),
-        _ => Ok(None),
-    }
-}
-
-async fn write_marts(
-    project: &Project,
-    warehouse: &Warehouse,
-    job: &Job,
-    release: &Release,
-    changed: Option<&Changed>,
-) -> Result<(), RunError> {
-    for (key, released) in &release.tables {
-        let Some((schema @ "marts", name)) = key.split_once('.') else { continue };
-        let model = TableName::new(schema, name);
-        if !project.models.contains_key(&model) || changed.is_some_and(|changed| !changed.tables.contains(&model)) {
-            continue;
-        }
-        let table = warehouse.table(schema, name)?;
-        let snapshot = table.snapshot_at(released.version).await?;
-        let (schema, files) = (&snapshot.schema, snapshot.files.as_slice());
-        let request = ExportRequest { job: &job.name, name, table: &table, schema, files };
-        write_exports(warehouse, &request, &job.exports).await?;
-    }
-    Ok(())
 }

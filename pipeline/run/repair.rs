@@ -5,19 +5,21 @@
 //!                                                             moved: committed | unmoved: noted
 //! ```
 //!
-//! A long repair must not keep the tables of the run's day from being published: what is more than [`DAYS_AT_ONCE`] days
-//! follows in releases of its own. A kill in between leaves the days marked as late, and the next run repairs them.
+//! The newest [`DAYS_AT_ONCE`] days are part of the run's own release, which waits for them; what is more follows in
+//! releases of its own, so that a long repair keeps the tables of the run's day no longer from being published. A kill in
+//! between leaves the days marked as late, and the next run repairs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use tokio::sync::OnceCell;
 
 use crate::check::Finding;
 use crate::config::{Project, TableName};
 use crate::plan::{LateFacts, RunPlan, history_of};
 use crate::publish::files_of_day;
-use crate::storage::{Release, Table};
+use crate::storage::{Release, Snapshot, Table};
 use crate::transform::{Bindings, Moved, Workspace, compare};
 
 use super::backfill::old_days::OldDays;
@@ -31,6 +33,8 @@ use super::{RunError, Surroundings};
 
 /// Days that become one release.
 const DAYS_AT_ONCE: usize = 32;
+/// Days that fail for a reason that may pass, after which the others are not tried: the store is away, not one object.
+const MOST_AWAY: usize = 3;
 
 /// What became of a day of a history that lacked facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +53,7 @@ pub enum RepairOutcome {
     Moved(Moved),
     /// It was built again, and its rows are as they were.
     Unmoved,
-    /// It could not be built, or its checks found bad rows: it is as it was, and still lacks the facts.
+    /// It could not be built or compared, or its checks found bad rows: it is as it was, and still lacks the facts.
     Failed(String),
     /// It lies before the job's `repair_window`.
     Left,
@@ -71,6 +75,10 @@ pub(super) struct Repair<'a> {
     plan: &'a RunPlan,
     /// The release that was current when the plan was made.
     current: Option<Release>,
+    /// Its histories, by name, once they have been looked at.
+    before: BTreeMap<String, OnceCell<Snapshot>>,
+    /// Whether the run is not tried again: what may pass fails a day, too, and not the run.
+    is_last: bool,
     workspace: &'a Workspace,
     /// `None` where there is nothing to repair.
     days: Option<OldDays>,
@@ -81,13 +89,17 @@ pub(super) struct Repair<'a> {
 impl<'a> Repair<'a> {
     /// Builds the newest days that a plan names, from the tables that its run has built and checked.
     ///
-    /// A day that cannot be built or fails its checks stays as it was, and does not stop the others.
+    /// A day that cannot be built or compared, or fails its checks, stays as it was, and does not stop the others.
+    ///
+    /// # Errors
+    /// What may pass where the run `is_tried_again`, what another process has to do with, and an interrupt.
     pub async fn begin(
         project: &'a Project,
         surroundings: &'a Surroundings,
         landed: &Landed,
         plan: &'a RunPlan,
         run: (&'a Workspace, &[BuiltTable], &[Finding]),
+        is_tried_again: bool,
     ) -> Result<(Self, Ready), RunError> {
         let mut only: BTreeMap<NaiveDate, Vec<TableName>> = BTreeMap::new();
         for repair in &plan.repairs {
@@ -104,7 +116,10 @@ impl<'a> Repair<'a> {
             Some(days.only(only))
         };
         let current = landed.prepared.current.clone();
-        let mut repair = Self { project, surroundings, plan, current, workspace: run.0, days, waiting };
+        let histories = plan.repairs.iter().map(|repair| (history_of(&repair.model).to_string(), OnceCell::new()));
+        let (before, is_last) = (histories.collect(), !is_tried_again);
+        let mut repair =
+            Self { project, surroundings, plan, current, before, is_last, workspace: run.0, days, waiting };
         let mut ready = repair.next().await?;
         ready.reports.extend(left(plan));
         Ok((repair, ready))
@@ -117,15 +132,26 @@ impl<'a> Repair<'a> {
         let next = self.waiting.split_off(self.waiting.len().saturating_sub(DAYS_AT_ONCE));
         let progress = &self.surroundings.progress;
         let stage = progress.start("putting late facts into histories", Some(next.len() as u64));
-        for day in next.into_iter().rev() {
+        let (mut next, mut away) = (next.into_iter().rev(), 0);
+        while away < MOST_AWAY
+            && let Some(day) = next.next()
+        {
             stage.message(&day.to_string());
-            if let Err(error) = self.build(days, day, &mut ready).await {
-                days.discard(&ready.staged).await;
-                return Err(error);
+            match self.build(days, day, &mut ready).await {
+                Ok(is_away) => away += usize::from(is_away),
+                Err(error) => {
+                    days.discard(&ready.staged).await;
+                    return Err(error);
+                }
             }
             stage.advance(1);
         }
         stage.finish();
+        if away >= MOST_AWAY {
+            let untried: Vec<NaiveDate> = next.chain(std::mem::take(&mut self.waiting).into_iter().rev()).collect();
+            let text = "not tried, as the days before it failed";
+            untried.into_iter().for_each(|day| ready.reports.extend(self.failed(day, text)));
+        }
         Ok(ready)
     }
 
@@ -136,17 +162,17 @@ impl<'a> Repair<'a> {
         }
     }
 
-    /// Builds and publishes the days that are left when the run's own release is out; returns the last release.
+    /// Builds and publishes the days that are left when the run's own release is out, which becomes the last one.
     ///
     /// # Errors
     /// The releases that were made stand; the other days are still marked.
     pub async fn go_on(
         &mut self,
-        mut release: Release,
+        release: &mut Release,
         own: &Publication<'_>,
         lease: &HeldLease,
         reports: &mut Vec<RepairReport>,
-    ) -> Result<Release, RunError> {
+    ) -> Result<(), RunError> {
         while !self.waiting.is_empty() {
             let ready = self.next().await?;
             let publication = Publication {
@@ -155,10 +181,12 @@ impl<'a> Repair<'a> {
                 job: own.job,
                 run_id: own.run_id,
                 as_of: own.as_of,
-                current: Some(&release),
+                current: Some(release),
                 built: &[],
                 staged: ready.staged.clone(),
-                histories: Histories { planned: own.histories.planned.clone(), verified: ready.verified.clone() },
+                // What the plan knew is in the release by now, but for days that have been repaired since.
+                histories: Histories { planned: BTreeMap::new(), verified: ready.verified.clone() },
+                is_selection: own.is_selection,
                 landed: own.landed.clone(),
                 now: (self.surroundings.clock)(),
             };
@@ -169,69 +197,96 @@ impl<'a> Repair<'a> {
                     return Err(error);
                 }
             };
-            release = publish(&publication, pinned, lease, self.surroundings).await?;
+            let next = publish(&publication, pinned, lease, self.surroundings).await?;
+            *release = next;
             reports.extend(ready.reports);
         }
-        Ok(release)
+        Ok(())
     }
 
-    /// Builds a day and compares it with what its histories have.
-    async fn build(&self, days: &OldDays, day: NaiveDate, ready: &mut Ready) -> Result<(), RunError> {
-        let late = |model: &TableName| {
-            let of_model = self.plan.repairs.iter().find(|repair| repair.model == *model);
-            of_model.and_then(|repair| repair.days.get(&day)).cloned()
-        };
+    /// Builds a day and compares it with what its histories have; returns whether that failed for a reason that may pass.
+    async fn build(&self, days: &OldDays, day: NaiveDate, ready: &mut Ready) -> Result<bool, RunError> {
         // What is built and checked here is told as what moved, not among the tables of the run's own day.
         let request = days.request(day);
         let work = match Box::pin(days.build(&request, &mut Progressed::default())).await {
             Ok(work) => work,
-            Err(error) if error.may_pass() || matches!(error, RunError::Interrupted) => return Err(error),
             Err(error) => {
-                let text = super::error::chain(&error);
-                tracing::warn!(%day, error = text, "late facts could not be put into the day's histories");
-                let failed = self.plan.repairs.iter().filter_map(|repair| {
-                    let late = repair.days.get(&day)?.clone();
-                    let (table, outcome) = (history_of(&repair.model), RepairOutcome::Failed(text.clone()));
-                    Some(RepairReport { table, as_of: day, late, outcome })
-                });
-                ready.reports.extend(failed);
-                return Ok(());
+                let error = self.of_day(day, error)?;
+                ready.reports.extend(self.failed(day, &super::error::chain(&error)));
+                return Ok(error.may_pass());
             }
         };
+        let mut is_away = false;
         let mut histories = work.histories.into_iter();
         while let Some(staged) = histories.next() {
             let table = history_of(&staged.step.model);
-            let Some(late) = late(&staged.step.model) else {
+            let Some(late) = self.late(&staged.step.model, day) else {
                 days.discard(&[staged]).await;
                 continue;
             };
-            let moved = match Box::pin(self.compare(days, &table, &staged)).await {
-                Ok(moved) => moved,
-                Err(error) => {
+            let compared = Box::pin(self.compare(days, &table, &staged)).await;
+            let outcome = match compared.map_err(|error| self.of_day(day, error)) {
+                Ok(moved) if moved.is_nothing() => {
+                    days.discard(&[staged]).await;
+                    ready.verified.entry(table.to_string()).or_default().insert(day);
+                    RepairOutcome::Unmoved
+                }
+                Ok(moved) => {
+                    ready.staged.push(staged);
+                    RepairOutcome::Moved(moved)
+                }
+                Err(Ok(error)) => {
+                    days.discard(&[staged]).await;
+                    is_away |= error.may_pass();
+                    RepairOutcome::Failed(super::error::chain(&error))
+                }
+                Err(Err(error)) => {
                     ready.staged.push(staged);
                     ready.staged.extend(histories);
                     return Err(error);
                 }
             };
-            let outcome = if moved.is_nothing() {
-                days.discard(&[staged]).await;
-                ready.verified.entry(table.to_string()).or_default().insert(day);
-                RepairOutcome::Unmoved
-            } else {
-                ready.staged.push(staged);
-                RepairOutcome::Moved(moved)
-            };
             ready.reports.push(RepairReport { table, as_of: day, late, outcome });
         }
-        Ok(())
+        Ok(is_away)
+    }
+
+    /// An error that concerns a day alone; the others concern the run.
+    fn of_day(&self, day: NaiveDate, error: RunError) -> Result<RunError, RunError> {
+        let may_pass = error.may_pass() && !self.is_last;
+        if may_pass || error.is_about_others() || matches!(error, RunError::Interrupted) {
+            return Err(error);
+        }
+        let text = super::error::chain(&error);
+        tracing::warn!(%day, error = text, "late facts could not be put into the day's histories");
+        Ok(error)
+    }
+
+    /// What is said of all histories that lack facts of a day.
+    fn failed(&self, day: NaiveDate, text: &str) -> Vec<RepairReport> {
+        let of_day = self.plan.repairs.iter().filter_map(|repair| {
+            let late = repair.days.get(&day)?.clone();
+            let (table, outcome) = (history_of(&repair.model), RepairOutcome::Failed(text.to_owned()));
+            Some(RepairReport { table, as_of: day, late, outcome })
+        });
+        of_day.collect()
+    }
+
+    /// What a day of a model's history lacks.
+    fn late(&self, model: &TableName, day: NaiveDate) -> Option<LateFacts> {
+        self.plan.repairs.iter().find(|repair| repair.model == *model)?.days.get(&day).cloned()
     }
 
     async fn compare(&self, days: &OldDays, history: &TableName, staged: &StagedHistory) -> Result<Moved, RunError> {
         let table: Table = days.warehouse.table(&history.schema, &history.table)?;
-        let released = self.current.as_ref().and_then(|release| release.tables.get(&history.to_string()));
-        let before = match released {
-            Some(released) => files_of_day(&table.snapshot_at(released.version).await?.files, staged.as_of),
-            None => Vec::new(),
+        let name = history.to_string();
+        let released = self.current.as_ref().and_then(|release| release.tables.get(&name));
+        let before = match (released, self.before.get(&name)) {
+            (Some(released), Some(before)) => {
+                let read = || async { table.snapshot_at(released.version).await };
+                files_of_day(&before.get_or_try_init(read).await?.files, staged.as_of)
+            }
+            _ => Vec::new(),
         };
         let Some(model) = self.project.models.get(&staged.step.model) else { return Ok(Moved::default()) };
         let bindings = Bindings::new(staged.as_of, &self.project.environment.parameters);

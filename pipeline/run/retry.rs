@@ -7,6 +7,8 @@
 //! | another process works on the job, took it over, or committed in between | as the listener says |
 //! | `max_rejected`, a check, a mistake in the project, SQL, memory, a full disk, missing permissions | no |
 //!
+//! What fails after an attempt's release is out (exports, a long repair) fails the run in part, and the next attempt does it.
+//!
 //! What an attempt finished stays finished: landed rows are committed, and tables that it built and checked are taken
 //! over by the next one where neither their definition nor what they are built from has changed ([`Carried`]).
 
@@ -114,7 +116,8 @@ impl Attempt {
 /// Each attempt is a run of its own in the state, and says which one it is.
 ///
 /// # Errors
-/// That of the last attempt; [`RunError::Interrupted`] also when the interrupt comes during a pause.
+/// That of the last attempt; [`RunError::Interrupted`] also when the interrupt comes during a pause. Once an attempt's
+/// release is out, the run ends with a report.
 pub async fn run_with_retries(
     project: &Project,
     state: &State,
@@ -141,42 +144,52 @@ async fn attempts(
     let of = listener.attempts().unwrap_or(retry.attempts).max(1);
     let mut attempt = Attempt { of, ..Attempt::default() };
     let mut is_waiting = false;
+    let mut published: Option<RunReport> = None;
     loop {
-        let error = match run_attempt(project, state, surroundings, request, &mut attempt, carried).await {
-            Err(error) if error.may_pass() => error,
-            outcome => return outcome,
+        let outcome = run_attempt(project, state, surroundings, request, &mut attempt, carried).await;
+        let ended = match (published.take(), outcome) {
+            (Some(before), Ok(after)) => Ok(before.followed_by(after)),
+            // Its release is out, whatever became of what it had left.
+            (Some(before), Err(_)) => Ok(before),
+            (None, outcome) => outcome,
         };
+        let trouble = match &ended {
+            Ok(report) => report.unfinished.as_ref(),
+            Err(error) => Some(error),
+        };
+        let Some(error) = trouble.filter(|error| error.may_pass()) else { return ended };
         let is_about_others = error.is_about_others();
         let answer = if error.is_overtaken() { listener.when_overtaken() } else { listener.when_busy() };
         let pause = match answer {
-            WhenBusy::Tell if is_about_others => return Err(error),
+            WhenBusy::Tell if is_about_others => return ended,
             WhenBusy::Wait if is_about_others => {
                 if !std::mem::replace(&mut is_waiting, true) {
-                    listener.waits(&error);
+                    listener.waits(error);
                 }
                 LOOK_AGAIN
             }
-            _ if attempt.number >= of => return Err(error),
+            _ if attempt.number >= of => return ended,
             _ => {
                 let mut pause = backoff(retry, attempt.number, listener.jitter());
                 if is_about_others {
                     // Where the other one is dead, its lease lasts so long at most.
                     pause = pause.max(state.lease_time());
                 }
-                let failed = FailedAttempt { attempt: attempt.number, attempts: of, error: &error, pause };
-                tracing::warn!(job = %request.job, attempt = attempt.number, of, error = %super::error::chain(&error), "the run failed; it is tried again");
+                let failed = FailedAttempt { attempt: attempt.number, attempts: of, error, pause };
+                tracing::warn!(job = %request.job, attempt = attempt.number, of, error = %super::error::chain(error), "the run failed; it is tried again");
                 listener.tries_again(&failed);
                 attempt.number += 1;
                 pause
             }
         };
+        published = ended.ok();
         let mut interrupt = surroundings.interrupt.clone();
         tokio::select! {
             () = listener.pause(pause) => {}
-            () = interrupt.interrupted() => return Err(RunError::Interrupted),
+            () = interrupt.interrupted() => {}
         }
         if surroundings.interrupt.is_interrupted() {
-            return Err(RunError::Interrupted);
+            return published.ok_or(RunError::Interrupted);
         }
     }
 }

@@ -5,13 +5,18 @@ use uuid::Uuid;
 use crate::config::{Job, Project};
 use crate::publish::plan_rollback;
 use crate::state::State;
-use crate::storage::{Announcement, Release, require_conditional_put};
+use crate::storage::{Announcement, Release, ReleasedTable, require_conditional_put};
 
+use super::exports::export;
 use super::lease::HeldLease;
-use super::release::{announce, export, record, set_back, settle};
+use super::release::{announce, record, set_back, settle};
+use super::released::is_history;
 use super::{RunError, Surroundings, warehouse};
 
 /// Publishes an earlier release of a job again; without a number, the one before the current.
+///
+/// # Errors
+/// [`RunError::ExportsLeft`] where the release is out; else the published tables are as they were.
 pub async fn rollback_job(
     project: &Project,
     state: &State,
@@ -44,7 +49,8 @@ async fn roll_back(
         .ok_or_else(|| RunError::NothingPublished { job: job.name.clone() })?;
     let number = number.unwrap_or(current.number.saturating_sub(1));
     require_conditional_put(&surroundings.stores, &project.environment.warehouse.0).await?;
-    let rollback = plan_rollback(&warehouse, &current, number, &run_id, (surroundings.clock)()).await?;
+    let is_history = |name: &str, released: &ReleasedTable| is_history(project, name, released);
+    let rollback = plan_rollback(&warehouse, &current, number, &run_id, (surroundings.clock)(), is_history).await?;
     let announcement = Announcement {
         job: job.name.clone(),
         run_id: run_id.clone(),

@@ -45,7 +45,15 @@ pub(super) async fn take(state: &State, job: &str, surroundings: &Surroundings) 
     let stage = surroundings.progress.start("waiting for the backfill's days at work", None);
     let outcome = wait(state, job, surroundings).await;
     stage.finish();
-    next.give_back().await?;
+    if let Err(error) = next.give_back().await {
+        // What was just won would be held by nobody until it expires.
+        if let Ok(lease) = outcome
+            && let Err(error) = lease.give_back().await
+        {
+            tracing::warn!(%error, job, "the lease could not be given back");
+        }
+        return Err(error.into());
+    }
     outcome
 }
 

@@ -84,10 +84,13 @@ pub async fn vacuum(
     if outcome.is_ok() {
         outcome = sweep(project, surroundings, &warehouse, &leases, request).await;
     }
+    let mut given_back = Ok(());
     for lease in leases {
-        lease.give_back().await?;
+        given_back = given_back.and(lease.give_back().await);
     }
-    outcome
+    let report = outcome?;
+    given_back?;
+    Ok(report)
 }
 
 async fn sweep(

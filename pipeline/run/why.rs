@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 
 use crate::config::{History, Materialization, Project, TableName, select_models};
 use crate::land::{LandingFacts, TouchedDays};
@@ -13,7 +13,7 @@ use crate::plan::{Action, LateFacts, ModelStep, history_of, late_in_words, model
 use crate::publish::{days_of_build, landed_of_commit};
 use crate::storage::{Built, CommitMetadata, Release, ReleasedTable, StorageError, Table, Warehouse};
 
-use super::prepare::{GraphView, Prepared, graph, prepare};
+use super::prepare::{GraphView, Prepared, commits, graph, prepare};
 use super::{RunError, RunRequest, Surroundings, warehouse};
 
 /// Commits of a table that are looked through for the one that wrote a day.
@@ -35,7 +35,7 @@ pub struct Explanation {
     /// Whether the current release has it: the table, or the day of the history.
     pub is_released: bool,
     pub verdict: Verdict,
-    /// What changed of its definition, and of those that it reads.
+    /// The landed sources that its rows come from.
     pub sources: Vec<SourceInput>,
     /// The tables that it reads, in the order in which they are built.
     pub upstream: Vec<UpstreamTable>,
@@ -133,14 +133,16 @@ pub async fn explain(
     };
     asked.check_day()?;
     let (built, landed) = asked.built().await?;
+    let sources = asked.sources(step, &landed).await?;
+    let has_landed = sources.iter().any(|source| !source.landings.is_empty());
     Ok(Explanation {
         job: request.job.clone(),
         table: table.clone(),
         day,
         as_of: request.as_of,
         release: prepared.current.as_ref().map(|release| release.number),
-        verdict: asked.verdict(step, built.is_some()),
-        sources: asked.sources(step, &landed).await?,
+        verdict: asked.verdict(step, built.is_some(), has_landed),
+        sources,
         upstream: asked.upstream(),
         is_released: asked.is_released(),
         built,
@@ -256,9 +258,9 @@ impl Asked<'_> {
         }
     }
 
-    fn verdict(&self, step: &ModelStep, is_built: bool) -> Verdict {
+    fn verdict(&self, step: &ModelStep, is_built: bool, has_landed: bool) -> Verdict {
         if self.model.is_some() {
-            return self.verdict_of_history(step);
+            return self.verdict_of_history(step, has_landed);
         }
         let (mut action, mut reason) = (step.action.in_words(), step.reason.clone());
         let mut is_stale = step.action.is_build();
@@ -273,7 +275,7 @@ impl Asked<'_> {
         Verdict { is_stale, action, reason }
     }
 
-    fn verdict_of_history(&self, step: &ModelStep) -> Verdict {
+    fn verdict_of_history(&self, step: &ModelStep, has_landed: bool) -> Verdict {
         let verdict =
             |is_stale: bool, action: &str, reason: String| Verdict { is_stale, action: action.to_owned(), reason };
         if !step.fingerprint.depends_on_as_of {
@@ -297,6 +299,9 @@ impl Asked<'_> {
                 verdict(true, "build", format!("the run as of {day} writes it"))
             }
             None => verdict(false, "none", "no run has written it, or it is of those that are not kept".to_owned()),
+            Some(late) if late.is_empty() && has_landed => {
+                verdict(false, "keep", "it was built again since, and its rows are as they were".to_owned())
+            }
             Some(late) if late.is_empty() => {
                 verdict(false, "keep", "nothing that landed since belongs to it".to_owned())
             }
@@ -305,9 +310,30 @@ impl Asked<'_> {
                 verdict(true, "build", format!("{} came late", late_in_words(late)))
             }
             Some(late) => {
-                let reason = format!("{} came late, but it lies outside of `repair_window`", late_in_words(late));
-                verdict(true, "leave", reason)
+                let (is_stale, reason) = self.why_left(day);
+                verdict(is_stale, "leave", format!("{} came late, but {reason}", late_in_words(late)))
             }
+        }
+    }
+
+    /// Why the next run does not repair a day that lacks facts, and whether no later run does, either.
+    fn why_left(&self, day: NaiveDate) -> (bool, String) {
+        let plan = &self.prepared.plan;
+        let keeps = |model: &TableName| self.project.models.get(model).is_some_and(|of| of.history.keeps_past(day));
+        let window = self.project.jobs.get(&plan.job).map_or(0, |job| job.repair_window);
+        let first = plan.as_of.checked_sub_days(Days::new(window)).unwrap_or(NaiveDate::MIN);
+        if day >= plan.as_of {
+            (false, format!("a run as of {} repairs days before its own alone", plan.as_of))
+        } else if !plan.is_current {
+            (false, format!("a run as of {}, before the current release's day, repairs nothing", plan.as_of))
+        } else if !self.model.is_some_and(keeps) {
+            (false, "the history drops it when it gets a later day".to_owned())
+        } else if window == 0 {
+            (true, "`repair_window` is `none`".to_owned())
+        } else if day < first {
+            (true, "it lies outside of `repair_window`".to_owned())
+        } else {
+            (false, "a run of some tables, or with other parameters, repairs nothing".to_owned())
         }
     }
 
@@ -325,9 +351,9 @@ impl Asked<'_> {
             let has_event_time = own.is_none_or(|own| own.source.event_time.is_some());
             let is_known = self.day.is_none() || !built_from.is_empty();
             let mut landings = Vec::new();
-            let versions = now.filter(|_| is_known).map(|now| built.map_or(0, |built| built + 1)..=now);
-            for version in versions.into_iter().flatten() {
-                let Some(metadata) = table.commit_metadata(version).await? else { continue };
+            let first = is_known.then(|| built.map_or(0, |built| built + 1));
+            for (version, metadata) in commits(&table, first, now).await? {
+                let Some(metadata) = metadata else { continue };
                 let Some(facts) = LandingFacts::of_commit(&metadata) else { continue };
                 if self.concerns(&facts, &metadata, has_event_time) {
                     let at = metadata.get("timestamp").and_then(serde_json::Value::as_i64);

@@ -16,6 +16,10 @@ pub struct AttemptRecord {
 impl State {
     /// Records that a run tries an earlier one again.
     pub async fn note_attempt(&self, run_id: &str, attempt: u32, of_run: Option<&str>) -> Result<(), StateError> {
+        self.persist(|| self.try_to_note_attempt(run_id, attempt, of_run)).await
+    }
+
+    async fn try_to_note_attempt(&self, run_id: &str, attempt: u32, of_run: Option<&str>) -> Result<(), StateError> {
         const DOING: &str = "recording an attempt";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.write(DOING).await?;

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use super::text::{signed, text_enum};
+use super::text::{signed, storable, text_enum};
 use super::{State, StateError};
 
 text_enum! {
@@ -37,10 +37,14 @@ pub struct RepairRecord {
 impl State {
     /// Records which days of histories a run repaired; a day recorded before is replaced.
     pub async fn record_repairs(&self, run_id: &str, repairs: &[RepairRecord]) -> Result<(), StateError> {
-        const DOING: &str = "recording a run's repairs";
         if repairs.is_empty() {
             return Ok(());
         }
+        self.persist(|| self.try_to_record_repairs(run_id, repairs)).await
+    }
+
+    async fn try_to_record_repairs(&self, run_id: &str, repairs: &[RepairRecord]) -> Result<(), StateError> {
+        const DOING: &str = "recording a run's repairs";
         let failed = |error| self.failed(DOING, error);
         let mut transaction = self.start_recording(DOING, run_id).await?;
         for repair in repairs {
@@ -56,7 +60,7 @@ impl State {
             .bind(&repair.table)
             .bind(repair.as_of.to_string())
             .bind(repair.status.as_str())
-            .bind(&repair.reason)
+            .bind(storable(&repair.reason))
             .bind(signed(repair.added))
             .bind(signed(repair.removed))
             .bind(signed(repair.changed))

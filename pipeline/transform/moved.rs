@@ -38,7 +38,7 @@ pub async fn compare(
     for (side, files) in [("before", before), ("after", after)] {
         workspace.add_files(&TableName::new("moved", side), table, &schema, &[], files)?;
     }
-    let sql = if model.grain.is_empty() { without_grain() } else { by_grain(model) };
+    let sql = if model.grain.is_empty() { without_grain(model) } else { by_grain(model) };
     let mut counts = count(workspace, &sql, false).await;
     if counts.as_ref().is_err_and(is_out_of_memory) {
         counts = count(workspace, &sql, true).await;
@@ -68,11 +68,18 @@ fn by_grain(model: &Model) -> String {
     )
 }
 
-fn without_grain() -> String {
-    let only = |one: &str, other: &str| {
-        format!("select count(*) from (select * from moved.{one} except select * from moved.{other})")
-    };
-    format!("select ({}) as added, ({}) as removed, 0 as changed", only("after", "before"), only("before", "after"))
+/// The same row may stand in a table several times: how often counts, too.
+fn without_grain(model: &Model) -> String {
+    let columns = model.columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
+    let side = |side: &str, each: i64| format!("select {columns}, {each} as \"moved rows\" from moved.{side}");
+    format!(
+        "select sum(case when moved > 0 then moved else 0 end), sum(case when moved < 0 then -moved else 0 end), 0
+        from (
+            select sum(\"moved rows\") as moved from ({} union all {}) group by {columns}
+        )",
+        side("after", 1),
+        side("before", -1)
+    )
 }
 
 fn quoted(word: &str) -> String {

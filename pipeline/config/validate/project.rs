@@ -6,7 +6,8 @@ use super::CheckedJob;
 use super::model::{CheckedModel, parse_table_name};
 use crate::config::selectors::{Selector, SelectorError};
 use crate::config::text::{did_you_mean, one_of};
-use crate::config::{Materialization, Model, Seed, TableName, UnknownColumns};
+use crate::config::yaml::Place;
+use crate::config::{History, Materialization, Model, Seed, TableName, UnknownColumns};
 
 /// The columns of every table that a relationship may name; `None` where they are not known.
 type Tables = BTreeMap<TableName, Option<Vec<String>>>;
@@ -29,6 +30,7 @@ pub(crate) fn validate_project(
 ) {
     let tables = known_tables(jobs, models, seeds);
     models.iter_mut().for_each(|model| check_relationships(model, &tables, known));
+    check_histories(models);
     check_sources(jobs);
     check_after(jobs, known);
     let by_name: BTreeMap<TableName, Model> =
@@ -88,6 +90,25 @@ fn check_relationships(checked: &mut CheckedModel, tables: &Tables, known: Known
                 checked.findings.report(relationship.column.place, message, hint);
             }
             Some(_) => {}
+        }
+    }
+}
+
+/// Reports histories whose table is also that of a model: both would write it.
+fn check_histories(models: &mut [CheckedModel]) {
+    let names: BTreeSet<TableName> = models.iter().map(|checked| checked.model.name.clone()).collect();
+    for checked in models.iter_mut().filter(|checked| checked.model.history != History::None) {
+        let name = &checked.model.name;
+        let history = TableName::new(&name.schema, format!("{}_history", name.table));
+        if names.contains(&history) {
+            let message = format!("`history` of `{name}` is kept in `{history}`, which is a model of its own");
+            let hint = Some(format!("rename the model `{history}`, or remove `history` here"));
+            match checked.model.places.get("history") {
+                Some((line, column)) => {
+                    checked.findings.report(Place { line: *line, column: *column }, message, hint);
+                }
+                None => checked.findings.report_file(message, hint),
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::state::{BackfillDay, ClaimRule, DayClaim, DayOrder, DayOutcome, DaySt
 use crate::storage::Release;
 
 use super::super::execute::{RunAtWork, note_versions};
+use super::super::exports::export_changed;
 use super::super::lease::HeldLease;
 use super::super::release::{Publication, pin, publish};
 use super::super::retry::Attempt;
@@ -289,22 +290,26 @@ impl Publisher<'_> {
         if ready.is_empty() {
             return Ok(());
         }
-        match self.release(&ready).await {
+        match self.release(&mut ready).await {
             Ok(release) => {
+                self.current = Some(release.clone());
+                let mut ended = Ok(());
+                // Where one cannot be written down, the others are: what is published is not to be built again.
                 for (day, _) in &mut ready {
                     note_versions(&mut day.run.done.tables, &release);
-                    self.crew.site.end(day, Ok(Some(&release)), self.listener).await?;
+                    ended = ended.and(self.crew.site.end(day, Ok(Some(&release)), self.listener).await);
                 }
-                self.current = Some(release);
-                Ok(())
+                ended
             }
             Err(error) => {
+                let mut ended = Ok(());
                 for (day, _) in &ready {
-                    self.crew.site.end(day, Err(&error), self.listener).await?;
+                    ended = ended.and(self.crew.site.end(day, Err(&error), self.listener).await);
                 }
                 if error.is_overtaken() {
                     return Err(error);
                 }
+                ended?;
                 // It may have failed after the record was written. Files that it committed stay.
                 let days = &self.crew.days;
                 self.current = days.warehouse.current_release(&days.job.name).await?;
@@ -313,13 +318,14 @@ impl Publisher<'_> {
         }
     }
 
-    async fn release(&self, ready: &[(DayAtWork, DayWork)]) -> Result<Release, RunError> {
+    async fn release(&self, ready: &mut [(DayAtWork, DayWork)]) -> Result<Release, RunError> {
         let days = &self.crew.days;
         let site = &self.crew.site;
-        let Some((newest, _)) = ready.iter().max_by_key(|(day, _)| day.claimed.as_of) else {
+        let wanted = ready.iter().flat_map(|(_, work)| work.shared.iter().cloned()).collect();
+        let staged = ready.iter().flat_map(|(_, work)| work.histories.iter().cloned()).collect();
+        let Some((newest, _)) = ready.iter_mut().max_by_key(|(day, _)| day.claimed.as_of) else {
             return Err(RunError::NothingPublished { job: days.job.name.clone() });
         };
-        let wanted = ready.iter().flat_map(|(_, work)| work.shared.iter().cloned()).collect();
         let shared = days.unpublished(&wanted).await;
         let publication = Publication {
             project: days.project(),
@@ -330,7 +336,8 @@ impl Publisher<'_> {
             current: self.current.as_ref(),
             built: &shared,
             histories: days.histories(),
-            staged: ready.iter().flat_map(|(_, work)| work.histories.iter().cloned()).collect(),
+            staged,
+            is_selection: false,
             landed: days.versions(),
             now: (site.surroundings.clock)(),
         };
@@ -338,6 +345,7 @@ impl Publisher<'_> {
         days.note_tried(&shared).await;
         let release = publish(&publication, pinned, &site.job, &site.surroundings).await?;
         days.note_published(&shared).await;
+        newest.run.done.unfinished = export_changed(&publication, &release).await.err();
         Ok(release)
     }
 }

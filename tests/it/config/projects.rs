@@ -283,3 +283,23 @@ fn other_environments_are_checked_apart_from_variables_that_are_not_set() {
     let problems = check_other_environments(root, "local", &|_| None);
     assert!(problems.is_empty(), "{problems}");
 }
+
+#[test]
+fn a_model_cannot_have_the_table_of_a_history() {
+    let project = copy_of("project");
+    let columns = "columns:\n  - {name: churned, type: integer, description: How many.}\n";
+    let yaml = format!("description: Another table.\n{columns}");
+    std::fs::write(project.path().join("sql/marts/churn_history.sql"), "select 1 as churned\n").expect("a file");
+    std::fs::write(project.path().join("sql/marts/churn_history.yaml"), yaml).expect("a file");
+    let problems = load(project.path()).expect_err("a mistake");
+    let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+    let message = "`history` of `marts.churn` is kept in `marts.churn_history`, which is a model of its own";
+    assert!(matches!(told.as_slice(), [problem] if problem.contains(message)), "{told:#?}");
+    assert_eq!((problems.0[0].line, problems.0[0].file.ends_with("sql/marts/churn.yaml")), (Some(5), true));
+    assert!(problems.0[0].hint.as_deref().is_some_and(|hint| hint.contains("rename the model")), "{told:#?}");
+    // Without the history there is no such table.
+    let churn = project.path().join("sql/marts/churn.yaml");
+    let text = std::fs::read_to_string(&churn).expect("a fixture").replace("history: daily\n", "");
+    std::fs::write(&churn, text).expect("a file");
+    load(project.path()).expect("a valid project");
+}

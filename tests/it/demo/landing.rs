@@ -37,7 +37,6 @@ async fn land_all(root: &Path) -> BTreeMap<String, LandingReport> {
             raw: &project.environment.raw.0,
             timezone: project.environment.timezone,
             parallelism: 2,
-            days: None,
             reland: Reland::default(),
             run: None,
             now: chrono::DateTime::UNIX_EPOCH,

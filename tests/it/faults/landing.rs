@@ -68,7 +68,6 @@ fn request<'a>(source: &'a Source, stores: &'a Stores, table: &'a Table, raw: &'
         raw,
         timezone: chrono_tz::Tz::Europe__London,
         parallelism: 1,
-        days: None,
         reland: Reland::Nothing,
         run: Some("run-1"),
         now: DateTime::<Utc>::UNIX_EPOCH,

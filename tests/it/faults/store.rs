@@ -97,6 +97,12 @@ pub enum Plan {
         call: usize,
         fault: Fault,
     },
+    /// Those of one kind at paths with this part.
+    At {
+        of: Operation,
+        part: &'static str,
+        fault: Fault,
+    },
     /// These, one after the other, at the first calls.
     First {
         of: Operation,
@@ -203,7 +209,7 @@ impl FaultyStore {
 
 /// How the last of these calls fails.
 fn decide(plan: &Plan, calls: &[(Operation, Path)], random: &mut ChaCha8Rng) -> Option<Fault> {
-    let (operation, _) = calls.last()?;
+    let (operation, path) = calls.last()?;
     // The number of this call among those that are counted; none where it is not one of them.
     let number = |of: Option<Operation>| {
         let is_of = |call: Operation| of.is_none_or(|of| of == call);
@@ -213,6 +219,7 @@ fn decide(plan: &Plan, calls: &[(Operation, Path)], random: &mut ChaCha8Rng) -> 
         Plan::Never => None,
         Plan::Nth { of, call, fault } => (number(*of)? == *call).then_some(*fault),
         Plan::From { of, call, fault } => (number(*of)? >= *call).then_some(*fault),
+        Plan::At { of, part, fault } => (of == operation && path.as_ref().contains(part)).then_some(*fault),
         Plan::First { of, faults } => faults.get(number(Some(*of))? - 1).copied(),
         Plan::Share { share, faults, .. } => {
             random.random_bool(*share).then(|| faults[random.random_range(0..faults.len())])

@@ -9,7 +9,7 @@ mod properties;
 mod replacement;
 pub(crate) mod s3;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -36,7 +36,6 @@ pub struct Zone {
     pub table: Table,
     pub sizes: Sizes,
     pub parallelism: usize,
-    pub days: Option<BTreeSet<NaiveDate>>,
     pub reland: Reland,
     pub timezone: Tz,
 }
@@ -56,7 +55,6 @@ impl Zone {
             table,
             sizes: Sizes::default(),
             parallelism: 3,
-            days: None,
             reland: Reland::Nothing,
             timezone: Tz::Europe__London,
         }
@@ -97,7 +95,6 @@ impl Zone {
             raw: &self.raw,
             timezone: self.timezone,
             parallelism: self.parallelism,
-            days: self.days.as_ref(),
             reland: self.reland,
             run: Some("run-1"),
             now: DateTime::<Utc>::UNIX_EPOCH,

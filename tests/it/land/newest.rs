@@ -1,7 +1,5 @@
 //! The newest version of a key wins, whenever it lands.
 
-use lifecycle::land::{Reland, TouchedDays};
-
 use super::{ORDERS, Zone, days, orders};
 
 fn lines(rows: &[&str]) -> String {
@@ -122,24 +120,6 @@ async fn parallelism_and_sizes_do_not_matter() {
     }
     assert_eq!(files[0], files[1]);
     assert_eq!(files[1], files[2]);
-}
-
-#[tokio::test]
-async fn landing_everything_again_gives_the_same_rows() {
-    let mut zone = Zone::new();
-    let source = orders("*.csv");
-    for (name, text, at) in deliveries() {
-        zone.put_at(&name, text, at);
-    }
-    zone.land(&source).await;
-    let before = zone.rows(&source).await;
-    zone.reland = Reland::Everything;
-    let report = zone.land(&source).await;
-    assert_eq!(report.objects.len(), 6);
-    assert_eq!(report.touched, TouchedDays::All);
-    assert_eq!(zone.rows(&source).await, before);
-    zone.reland = Reland::WithRejected;
-    assert!(!zone.land(&source).await.committed);
 }
 
 #[tokio::test]

@@ -161,6 +161,6 @@ async fn a_missing_bucket_and_a_wrong_secret_are_told_apart_from_an_empty_folder
     assert!(matches!(error, LandError::LocationMissing { .. }), "{error:?}");
     let zone = server.zone("a wrong one");
     let source = zone.locate(&orders("orders/*.csv"));
-    let error = land::discover(&zone.stores, &source, &zone.raw, None).await.unwrap_err();
+    let error = land::discover(&zone.stores, &source, &zone.raw).await.unwrap_err();
     assert!(matches!(error, LandError::LocationForbidden { .. }), "{error:?}");
 }

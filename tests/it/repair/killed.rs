@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveDate};
 use lifecycle::config::{Project, load_project};
 use lifecycle::interrupt::Interrupt;
 use lifecycle::progress::Silent;
-use lifecycle::run::{RunError, RunReport, RunRequest, Surroundings, run_job, warehouse};
-use lifecycle::state::{State, Trigger};
+use lifecycle::run::{RepairOutcome, RepairReport, RunError, RunReport, RunRequest, Surroundings, run_job, warehouse};
+use lifecycle::state::{RunOutcome, State, Trigger};
 use lifecycle::storage::Stores;
 use object_store::memory::InMemory;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -114,6 +114,26 @@ impl Nights {
         assert_eq!((&seen.tables, &landed), (&self.after.0.tables, &self.after.1), "call {call}");
         outcome.is_err()
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_whose_old_rows_stay_out_of_reach_does_not_keep_the_release() {
+    let nights = Nights::new().await;
+    let (of, fault) = (Operation::Get, Before(Unavailable503));
+    let plan = Plan::At { of, part: "revenue_history/as_of=2024-03-02/", fault };
+    let faulty = Arc::new(FaultyStore::new(Arc::new(nights.base.fork()), plan));
+    let stores = stores_over(&faulty);
+    let state = State::open(&nights.folder.path().join("far.db")).await.unwrap();
+    let report = night(&nights.project, &state, &stores, 4).await.unwrap();
+    assert!(faulty.faults() > 0);
+    assert_eq!(report.outcome(), RunOutcome::PartlyFailed);
+    let is_failed = |repair: &RepairReport| (repair.as_of, matches!(repair.outcome, RepairOutcome::Failed(_)));
+    let outcomes: Vec<_> = report.repairs.iter().map(is_failed).collect();
+    assert_eq!(outcomes, [(day("2024-03-03"), false), (day("2024-03-02"), true)]);
+    assert_eq!(report.release.map(|release| release.number), Some(5));
+    faulty.plan(Plan::Never);
+    night(&nights.project, &state, &stores, 4).await.unwrap();
+    assert_eq!(see(&nights.project, &stores).await.0.tables, nights.after.0.tables);
 }
 
 async fn trials(step: usize, faults: &[Fault]) -> (usize, usize) {

@@ -10,7 +10,7 @@ use crate::backfill::kiosk::{DAYS, Kiosk, day};
 use crate::run::{Rows, assert_same};
 
 /// Facts alone: members count as they were known when a day was built.
-fn without_members(kiosk: &Kiosk, number: u64) {
+pub fn without_members(kiosk: &Kiosk, number: u64) {
     std::fs::remove_file(kiosk.0.path(&format!("raw/members/{number}.ndjson"))).unwrap();
 }
 
@@ -41,10 +41,12 @@ pub fn histories(kiosk: &Kiosk) -> BTreeMap<String, Rows> {
 
 /// The same raw files in a project whose runs found all of them from the start.
 pub fn from_the_start(kiosk: &Kiosk, from: u64) -> BTreeMap<String, Rows> {
+    days_from_the_start(kiosk, from, DAYS - 1)
+}
+
+pub fn days_from_the_start(kiosk: &Kiosk, from: u64, to: u64) -> BTreeMap<String, Rows> {
     let anew = kiosk.anew();
-    anew.0
-        .lifecycle(&["backfill", "nightly", "--from", &day(from).to_string(), "--to", &day(DAYS - 1).to_string()])
-        .expect(0);
+    anew.backfill(from, to, &[]).expect(0);
     histories(&anew)
 }
 
@@ -250,6 +252,66 @@ fn a_day_that_fails_its_checks_stays_and_does_not_stop_the_others() {
     kiosk.0.edit(yaml, "5000000", "10000000");
     kiosk.run(7).expect(0).says(&["repaired 3 days of histories"]);
     assert_same(&histories(&kiosk), &from_the_start(&kiosk, 2));
+}
+
+/// The old rows of a day cannot be compared with: its file is gone.
+#[test]
+fn a_day_that_cannot_be_compared_stays_and_does_not_stop_the_others() {
+    let kiosk = after_six_nights();
+    let whole = from_the_start(&kiosk, 2);
+    let folder = kiosk.0.path(&format!("warehouse/marts/balances_history/as_of={}", day(5)));
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(&file, kiosk.0.path("aside")).unwrap();
+    late_sale(&kiosk, 4, "x1", "newcomer", "7.00");
+    let told = format!("marts.balances_history of {} could not be repaired: ", day(5));
+    kiosk.run(7).expect(3).says(&["repaired 3 days of histories", &told, "the next run tries again"]);
+    let mut expected = repaired("balances_history", &[4], "moved,1,0,0");
+    expected.extend(repaired("balances_history", &[5], "failed,0,0,0"));
+    expected.extend(repaired("balances_history", &[6], "moved,1,0,0"));
+    expected.extend(repaired("largest_history", &[4], "moved,1,0,0"));
+    assert_eq!(repairs(&kiosk), expected);
+    std::fs::rename(kiosk.0.path("aside"), &file).unwrap();
+    assert_eq!(kiosk.0.data_files(), kiosk.0.committed_files(), "what was built of the day is swept");
+    kiosk.run(7).expect(0).says(&["repaired 1 day of histories"]);
+    assert_ne!(histories(&kiosk), whole);
+    assert_same(&histories(&kiosk), &from_the_start(&kiosk, 2));
+}
+
+/// Without a grain, rows are told apart by all their columns, and how often each is there counts.
+#[test]
+fn one_more_of_a_row_that_is_there_moves_a_table_without_a_grain() {
+    let kiosk = after_six_nights();
+    kiosk.0.write("sql/marts/amounts.sql", "select amount from staging.sales where business_day(sold_at) <= $as_of\n");
+    let columns = "columns:\n  - {name: amount, type: \"decimal(12,2)\", description: A column.}\n";
+    kiosk.0.write("sql/marts/amounts.yaml", &format!("description: A table.\nhistory: daily\n{columns}"));
+    kiosk.run(7).expect(0);
+    kiosk.run(8).expect(0);
+    let known = kiosk.0.query("select amount from marts.amounts order by 1 limit 1");
+    late_sale(&kiosk, 3, "x1", "newcomer", &known[0]);
+    let count = format!("select count(*) from marts.amounts_history where as_of = '{}'", day(7));
+    let before: u64 = kiosk.0.query(&count)[0].parse().unwrap();
+    kiosk.run(8).expect(0);
+    let of_amounts: Rows = repairs(&kiosk).into_iter().filter(|row| row.starts_with("amounts")).collect();
+    assert_eq!(of_amounts, repaired("amounts_history", &[7], "moved,1,0,0"));
+    assert_eq!(kiosk.0.query(&count), [(before + 1).to_string()]);
+}
+
+#[test]
+fn days_within_a_long_window_are_remembered() {
+    let kiosk = after_six_nights();
+    kiosk.0.edit("jobs/nightly.yaml", "models: [marts]", "models: [marts.balances]\nrepair_window: 600d");
+    let sale = |day: &str, id: &str| {
+        let text = format!("sale_id,sold_at,customer_id,amount\n{id},{day} 10:00:00,newcomer,1.00\n");
+        kiosk.0.write(&format!("raw/sales/date={day}/{id}.csv"), &text);
+    };
+    // A day of the year before gets a history, and then a fact that comes late.
+    sale("2024-07-01", "x1");
+    kiosk.0.night("2024-07-01".parse().unwrap()).expect(0);
+    kiosk.run(7).expect(0);
+    sale("2024-06-30", "x2");
+    kiosk.run(7).expect(0);
+    let moved = repairs(&kiosk);
+    assert!(moved.contains(&"balances_history,2024-07-01,moved,0,0,1".to_owned()), "{moved:?}");
 }
 
 /// Objects come in any order, some days late, some twice; after each night's repairs the histories are as if all had been

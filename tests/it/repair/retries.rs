@@ -207,6 +207,25 @@ async fn what_an_attempt_built_and_checked_is_not_done_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exports_that_fail_for_a_while_are_written_by_the_next_attempt() {
+    let desk = Desk::new().await;
+    let state = desk.state().await;
+    desk.faulty.plan(Plan::At { of: Operation::Put, part: "exports/", fault: Before(Unavailable503) });
+    let script = Script::new(|_| desk.faulty.plan(Plan::Never));
+    let report = desk.run(&state, &script).await.unwrap();
+    let heard = script.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    assert_eq!(heard[0].3, "release 1 is published, but its exports are not all written");
+    assert_eq!((report.outcome(), report.release.map(|release| release.number)), (RunOutcome::Succeeded, Some(1)));
+    let runs = state.list_runs(&RunFilter::default(), DateTime::from_timestamp(NOON, 0).unwrap()).await.unwrap();
+    let ended: Vec<_> = runs.iter().rev().map(|run| (run.status, run.release)).collect();
+    assert_eq!(
+        ended,
+        [(RunStatus::Ended(RunOutcome::PartlyFailed), Some(1)), (RunStatus::Ended(RunOutcome::NothingToDo), None)]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changed_between_two_attempts_is_built_again() {
     let desk = Desk::new().await;
     failing_at_the_commit(&desk).await;

@@ -181,6 +181,54 @@ fn what_waits_what_landed_and_which_days_it_touches() {
     assert_eq!(name, format!("sales/date={of_day}/x1.csv"));
 }
 
+/// What a day of a history is said to need, and whether somebody has to act.
+fn verdict(kiosk: &Kiosk, table: &str, number: u64, as_of: u64) -> String {
+    let words = ["why", table, &day(number).to_string(), "--as-of", &day(as_of).to_string(), "-o", "json"];
+    let json: Value = serde_json::from_str(&kiosk.0.lifecycle(&words).expect(0).stdout).unwrap();
+    let next = &json["next_run"];
+    let stale = if next["is_stale"] == true { "stale" } else { "fine" };
+    format!("{stale}, {}: {}", next["action"].as_str().unwrap(), next["reason"].as_str().unwrap())
+}
+
+#[test]
+fn why_a_day_is_left_as_it_is() {
+    let kiosk = after_six_nights();
+    late_sale(&kiosk, 4, "x1", "newcomer", "7.00");
+    let late = format!("landed.sales of {} came late, but", day(4));
+    assert_eq!(
+        verdict(&kiosk, "balances_history", 6, 5),
+        format!("fine, leave: {late} a run as of {} repairs days before its own alone", day(5))
+    );
+    assert_eq!(
+        verdict(&kiosk, "balances_history", 5, 6),
+        format!("fine, leave: {late} a run as of {}, before the current release's day, repairs nothing", day(6))
+    );
+    // The newest of a month that goes on.
+    assert_eq!(
+        verdict(&kiosk, "largest_history", 7, 8),
+        format!("fine, leave: {late} the history drops it when it gets a later day")
+    );
+    kiosk.0.edit("jobs/nightly.yaml", "models: [marts]", "models: [marts]\nrepair_window: none");
+    assert_eq!(verdict(&kiosk, "balances_history", 5, 7), format!("stale, leave: {late} `repair_window` is `none`"));
+}
+
+#[test]
+fn a_day_that_was_built_again_and_did_not_move() {
+    let kiosk = after_six_nights();
+    let somebody = kiosk.0.query(&format!(
+        "select customer_id from marts.balances_history where as_of = '{}' and last_on > '{}' limit 1",
+        day(5),
+        day(4)
+    ));
+    late_sale(&kiosk, 5, "x1", &somebody[0], "0.00");
+    kiosk.run(7).expect(0);
+    assert_eq!(
+        verdict(&kiosk, "balances_history", 5, 7),
+        "fine, keep: it was built again since, and its rows are as they were"
+    );
+    assert_eq!(verdict(&kiosk, "balances_history", 4, 7), "fine, keep: nothing that landed since belongs to it");
+}
+
 #[test]
 fn what_changed_is_told_by_name() {
     let kiosk = after_six_nights();

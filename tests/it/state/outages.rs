@@ -6,8 +6,8 @@ use arrow::util::pretty::pretty_format_batches;
 use chrono::TimeDelta;
 use lifecycle::run::{RunError, Surroundings, run_job};
 use lifecycle::state::{
-    BackfillStart, CheckStatus, ClaimRule, DayClaim, DayOrder, DayOutcome, DaysLeft, NextDay, OpsTable, RunFinish,
-    RunOutcome, State, StateError, TableAction,
+    BackfillStart, CheckStatus, ClaimRule, DayClaim, DayOrder, DayOutcome, DaysLeft, NextDay, OpsTable, RepairRecord,
+    RepairStatus, RunFinish, RunOutcome, State, StateError, TableAction,
 };
 use std::time::Duration;
 
@@ -26,6 +26,17 @@ async fn nights_work(state: &State) -> String {
     state.record_sources("a", &[source("orders", 10, 2), source("visits", 3, 0)]).await.unwrap();
     state.record_tables("a", &[table("marts.churn", TableAction::Built)]).await.unwrap();
     state.record_checks("a", &[check("churn.grain", CheckStatus::Failed)]).await.unwrap();
+    state.note_attempt("a", 2, None).await.unwrap();
+    let repair = RepairRecord {
+        table: "marts.churn_history".to_owned(),
+        as_of: super::day("2025-12-30"),
+        status: RepairStatus::Moved,
+        reason: "landed.orders of 2025-12-29".to_owned(),
+        added: 1,
+        removed: 0,
+        changed: 2,
+    };
+    state.record_repairs("a", &[repair]).await.unwrap();
     let lease = state.renew_lease(&lease, MINUTE, at(2)).await.unwrap();
     let finish = RunFinish { outcome: RunOutcome::Succeeded, finished_at: at(3), message: None, release: Some(1) };
     state.finish_run("a", &finish).await.unwrap();

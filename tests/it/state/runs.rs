@@ -1,7 +1,7 @@
 use lifecycle::config::Severity;
 use lifecycle::state::{
-    CheckRecord, CheckStatus, RunFilter, RunFinish, RunOutcome, RunStatus, SourceRecord, StateError, TableAction,
-    TableRecord,
+    CheckRecord, CheckStatus, RepairRecord, RepairStatus, RunFilter, RunFinish, RunOutcome, RunStatus, SourceRecord,
+    StateError, TableAction, TableRecord,
 };
 
 use super::{Place, acquire, at, day, run_start};
@@ -190,6 +190,17 @@ async fn texts_of_broken_data_are_kept_but_for_zeros(place: Place) {
     let kept = odd.replace('\0', "\u{fffd}");
     let sample = Some(odd.to_owned());
     state.record_checks("a", &[CheckRecord { sample, ..check("churn.grain", CheckStatus::Error) }]).await.unwrap();
+    let repair = RepairRecord {
+        table: "marts.churn_history".to_owned(),
+        as_of: day("2025-12-30"),
+        status: RepairStatus::Failed,
+        reason: odd.to_owned(),
+        added: 0,
+        removed: 0,
+        changed: 0,
+    };
+    state.record_repairs("a", &[repair]).await.unwrap();
+    assert_eq!(state.repairs_of(Some("a")).await.unwrap()[0].1.reason, kept);
     let message = Some(odd.to_owned());
     state.finish_run("a", &RunFinish { message, ..finish(RunOutcome::Failed, 9) }).await.unwrap();
     let details = state.show_run("a", at(10)).await.unwrap();
