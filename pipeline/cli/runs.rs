@@ -63,7 +63,7 @@ async fn explain_absence(arguments: &RunsArguments, context: &Context, state: Op
     };
     if let Some(job) = &arguments.job
         && !recorded.iter().any(|run| run.job == *job)
-        && let Ok(project) = context.load_project()
+        && let Ok(project) = context.look_at_project()
         && !project.jobs.contains_key(job)
     {
         let known: Vec<&str> = project.jobs.keys().map(String::as_str).collect();
