@@ -104,7 +104,8 @@ async fn start(
     }
     let id = create_backfill(project, state, &surroundings, &range.job, days, choice, order).await?;
     let (backfill, _) = state.show_backfill(&id, context.now()).await?;
-    work(BackfillWork { backfill, at_once, resume: None }, context, project, state).await
+    let days = backfill.days();
+    work(BackfillWork { backfill, at_once, resume: None }, days, context, project, state).await
 }
 
 fn check_range(range: &BackfillRange, context: &Context, project: &Project) -> Result<(), Failure> {
@@ -168,12 +169,13 @@ async fn resume(
         ResumeOnly::Failed => DaysLeft::Failed,
         ResumeOnly::Waiting => DaysLeft::Waiting,
     };
-    if state.resumable_days(&backfill.backfill_id, only).await? == 0 {
+    let days = state.resumable_days(&backfill.backfill_id, only).await?;
+    if days == 0 {
         let what = if only == DaysLeft::Failed { "has failed" } else { "waits" };
         context.output.message(&format!("nothing to do: no day of it {what}"));
         return Ok(ExitCode::Done);
     }
-    work(BackfillWork { backfill, at_once, resume: Some(only) }, context, project, state).await
+    work(BackfillWork { backfill, at_once, resume: Some(only) }, days, context, project, state).await
 }
 
 async fn pause(prefix: &str, context: &Context, environment: &Environment, state: &State) -> Result<ExitCode, Failure> {

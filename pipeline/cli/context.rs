@@ -68,6 +68,11 @@ impl Context {
         Ok(crate::config::load_project(&self.project, &self.environment, &read_variable)?)
     }
 
+    /// Reads and validates the project's files for a command that only looks: who is told of runs is left unread.
+    pub fn look_at_project(&self) -> Result<Project, Failure> {
+        Ok(crate::config::load_project_to_look(&self.project, &self.environment, &read_variable)?)
+    }
+
     /// Reads and validates the environment alone: for commands that must also work while a model has a mistake.
     pub fn load_environment(&self) -> Result<Environment, Failure> {
         Ok(crate::config::load_environment(&self.project, &self.environment, &read_variable)?)
@@ -94,10 +99,11 @@ impl Context {
     /// Who hears of the runs of this command.
     pub fn watch(&self, project: &Project) -> Watch {
         let environment = &project.environment;
-        let stores = || super::surroundings::stores(environment);
+        let lineage =
+            |configured| Lineage::new(configured, &super::surroundings::stores(environment), environment.timezone);
         let output = self.output.clone();
         Watch {
-            lineage: environment.openlineage.as_ref().map(|configured| Lineage::new(configured, &stores())),
+            lineage: environment.openlineage.as_ref().map(lineage),
             on_start: Some(Arc::new(move |run| output.note_run(run))),
         }
     }

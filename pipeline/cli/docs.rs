@@ -12,7 +12,7 @@ use crate::run::{data_dictionary, validate_project};
 
 /// Writes the dictionary as Markdown and as one HTML page.
 pub async fn execute(arguments: &DocsArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     Problems(validate_project(&project).await?.0).into_result(()).map_err(Failure::Problems)?;
     let surroundings = surroundings(context, &project);
     let state = context.look_at_state(&project.environment).await?;

@@ -14,7 +14,7 @@ use crate::state::Trigger;
 
 /// Prints the plan of a run.
 pub async fn execute(arguments: &PlanArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let request = request(&arguments.selection, context, &project);
     let prepared = prepare(&project, &surroundings(context, &project), &request).await?;
     print(&prepared.plan, context)?;

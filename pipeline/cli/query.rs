@@ -17,7 +17,7 @@ use crate::transform::engine_words;
 
 /// Runs a query over the tables of a release and prints its rows.
 pub async fn execute(arguments: &QueryArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let sql = text(&arguments.sql)?;
     let job = only_job(&project, arguments.job.as_deref())?;
     let surroundings = surroundings(context, &project);

@@ -22,7 +22,7 @@ pub async fn execute(arguments: &RejectedArguments, context: &Context) -> Result
     if let Some(RejectedCommand::Replay(arguments)) = &arguments.command {
         return super::replay::execute(arguments, context).await;
     }
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let surroundings = surroundings(context, &project);
     let warehouse = warehouse(&project, &surroundings.stores);
     let sources: Vec<&Source> = project.sources().collect();

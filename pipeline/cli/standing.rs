@@ -9,7 +9,7 @@ use super::output::Style;
 use super::text_table::Cell;
 use crate::config::{MaxRejected, Severity};
 use crate::state::RunStatus;
-use crate::watch::{Freshness, Intake, Outlook, Standing};
+use crate::watch::{Freshness, Intake, Outlook, Standing, span};
 
 /// `0`, or `1 error, 2 warn`.
 pub fn failing_cell(standing: &Standing) -> Cell {
@@ -112,16 +112,6 @@ pub fn running_line(standing: &Standing, zone: Tz, now: DateTime<Utc>) -> Option
         }
     }
     Some(line)
-}
-
-/// `45 min`, `8 h 10 min`, `3 d 02 h`.
-fn span(span: TimeDelta) -> String {
-    let minutes = span.num_minutes();
-    match minutes {
-        ..60 => format!("{minutes} min"),
-        60..2_880 => format!("{} h {:02} min", minutes / 60, minutes % 60),
-        _ => format!("{} d {:02} h", minutes / 1_440, minutes % 1_440 / 60),
-    }
 }
 
 /// A job's standing as JSON.

@@ -26,7 +26,7 @@ struct Row {
 
 /// Lists the tables of every job's current release.
 pub async fn execute(arguments: &TablesArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let surroundings = surroundings(context, &project);
     let warehouse = warehouse(&project, &surroundings.stores);
     let mut rows = Vec::new();

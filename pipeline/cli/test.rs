@@ -12,7 +12,7 @@ use crate::run::{run_cases, select_cases, validate_project};
 
 /// Runs the cases of the chosen models; a case that differs is told with what it differs in.
 pub async fn execute(arguments: &TestArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let mut problems = Problems(validate_project(&project).await?.0);
     let cases = match load_cases(&project) {
         Ok(cases) => cases,

@@ -18,7 +18,7 @@ const LISTED: usize = 5;
 
 /// Explains a table.
 pub async fn execute(arguments: &WhyArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let (job, table) = find_table(&project, arguments.job.as_deref(), &arguments.table)?;
     let selection =
         RunSelection { job, as_of: arguments.as_of, select: Vec::new(), full_refresh: false, variables: Vec::new() };

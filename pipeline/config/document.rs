@@ -131,11 +131,27 @@ pub(crate) fn read_document<T>(findings: &mut Findings, kind: FileKind, variable
 where
     T: for<'de> Deserialize<'de>,
 {
+    read_document_without(findings, kind, variables, &[])
+}
+
+/// The same, as if some of the top keys were not there.
+pub(crate) fn read_document_without<T>(
+    findings: &mut Findings,
+    kind: FileKind,
+    variables: Variables<'_>,
+    left_out: &[&str],
+) -> Option<Document<T>>
+where
+    T: for<'de> Deserialize<'de>,
+{
     let (root, mut flaws) = parse(&findings.text);
     let Some(mut root) = root else {
         findings.flaws(flaws);
         return None;
     };
+    if let Kind::Mapping(entries) = &mut root.kind {
+        entries.retain(|(key, _)| !left_out.contains(&key.name.as_str()));
+    }
     let (in_location, may_be_unset, read): (&[&str], _, _) = match variables {
         Variables::None => (&[], false, None),
         Variables::Environment(read) => (&[], false, Some(read)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::document::{Findings, ReadEnvironment, Variables, read_document, read_text};
+use super::document::{Findings, ReadEnvironment, Variables, read_document, read_document_without, read_text};
 use super::raw::{FileKind, RawCases, RawEnvironment, RawJob, RawModel, RawSeed};
 use super::text::{did_you_mean, is_identifier, one_of};
 use super::validate::{
@@ -12,6 +12,33 @@ use super::validate::{
     validate_job, validate_model, validate_project, validate_seed,
 };
 use super::{Case, Environment, Job, Problem, Problems, Project, Seed, TableName};
+
+/// How a project's files are read.
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    variables: ReadEnvironment<'a>,
+    purpose: Purpose,
+}
+
+/// What for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To work: everything is needed.
+    Work,
+    /// To look at what there is: nobody is told of it, so whoever looks needs no secret of those who are.
+    Look,
+}
+
+impl Reading<'_> {
+    /// The top keys that are left unread.
+    fn left_out(self, of: &'static [&'static str]) -> &'static [&'static str] {
+        if self.purpose == Purpose::Look { of } else { &[] }
+    }
+}
+
+/// The keys of an environment, and of a job, that say who is told and how.
+const TELLING_IN_ENVIRONMENT: &[&str] = &["smtp", "openlineage"];
+const TELLING_IN_JOB: &[&str] = &["notify"];
 
 /// Reads and validates a whole project for one environment; `read_env` reads the variables that `${env:NAME}` names.
 ///
@@ -21,14 +48,27 @@ pub fn load_project(
     environment: &str,
     read_env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Project, Problems> {
+    load(root, environment, Reading { variables: read_env, purpose: Purpose::Work })
+}
+
+/// The same for looking at what there is: who is told of runs, and how, is not read, and needs no variable.
+pub fn load_project_to_look(
+    root: &Path,
+    environment: &str,
+    read_env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Project, Problems> {
+    load(root, environment, Reading { variables: read_env, purpose: Purpose::Look })
+}
+
+fn load(root: &Path, environment: &str, reading: Reading<'_>) -> Result<Project, Problems> {
     let mut problems = Problems::default();
     let root = match std::path::absolute(root) {
         Ok(root) if root.is_dir() => root,
         _ => return Err(Problem::new(root, "there is no such folder").into()),
     };
-    let checked = check_environment(&root, environment, read_env, &mut problems);
+    let checked = check_environment(&root, environment, reading, &mut problems);
     let before = problems.len();
-    let mut jobs = load_jobs(&root, &checked, read_env, &mut problems);
+    let mut jobs = load_jobs(&root, &checked, reading, &mut problems);
     let all_job_names = problems.len() == before;
     let all_jobs = all_job_names && jobs.iter().all(|checked| checked.findings.problems.is_empty());
     let known = Known { all_job_names, all_jobs, all_sql_roots: !checked.misses_sql };
@@ -57,7 +97,8 @@ pub fn load_project(
     }
 }
 
-/// Reads and validates the environment alone: for looking at runs while a job or a model has a mistake.
+/// Reads and validates the environment alone, as [`load_project_to_look`] does: for looking at runs while a job or a
+/// model has a mistake.
 pub fn load_environment(
     root: &Path,
     environment: &str,
@@ -68,7 +109,8 @@ pub fn load_environment(
         Ok(root) if root.is_dir() => root,
         _ => return Err(Problem::new(root, "there is no such folder").into()),
     };
-    let checked = check_environment(&root, environment, read_env, &mut problems);
+    let reading = Reading { variables: read_env, purpose: Purpose::Look };
+    let checked = check_environment(&root, environment, reading, &mut problems);
     match checked.environment {
         Some(environment) => problems.into_result(environment),
         None => {
@@ -90,7 +132,8 @@ pub struct JobsAlone {
     pub problems: Problems,
 }
 
-/// Reads and validates the environment and the jobs alone: for looking at them, fast, while a model has a mistake.
+/// Reads and validates the environment and the jobs alone, as [`load_project_to_look`] does: for looking at them, fast,
+/// while a model has a mistake.
 ///
 /// # Errors
 /// Where the environment cannot be read; a mistake in a job leaves that job out.
@@ -102,9 +145,10 @@ pub fn load_jobs_alone(
     let environment_alone = load_environment(root, environment, read_env)?;
     let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
     let mut problems = Problems::default();
-    let checked = check_environment(&root, environment, read_env, &mut problems);
+    let reading = Reading { variables: read_env, purpose: Purpose::Look };
+    let checked = check_environment(&root, environment, reading, &mut problems);
     let mut jobs = BTreeMap::new();
-    for read in load_jobs(&root, &checked, read_env, &mut problems) {
+    for read in load_jobs(&root, &checked, reading, &mut problems) {
         if read.findings.problems.is_empty() {
             jobs.insert(read.job.name.clone(), read.job);
         }
@@ -151,12 +195,7 @@ fn environment_file(name: &str) -> PathBuf {
     Path::new("config").join(format!("{name}.yaml"))
 }
 
-fn check_environment(
-    root: &Path,
-    name: &str,
-    read_env: ReadEnvironment<'_>,
-    problems: &mut Problems,
-) -> CheckedEnvironment {
+fn check_environment(root: &Path, name: &str, reading: Reading<'_>, problems: &mut Problems) -> CheckedEnvironment {
     let file = environment_file(name);
     let is_name = |name: &str| {
         name.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
@@ -179,7 +218,9 @@ fn check_environment(
     let Some(mut findings) = open(root, &file, problems) else {
         return CheckedEnvironment::default();
     };
-    let document = read_document(&mut findings, FileKind::Environment, Variables::Environment(read_env));
+    let variables = Variables::Environment(reading.variables);
+    let left_out = reading.left_out(TELLING_IN_ENVIRONMENT);
+    let document = read_document_without(&mut findings, FileKind::Environment, variables, left_out);
     let raw = document.map(|document| document.raw).unwrap_or_default();
     let checked = validate_environment(&mut findings, &raw, name, root, &|folder| folder.is_dir());
     problems.extend(findings.problems.0);
@@ -189,7 +230,7 @@ fn check_environment(
 fn load_jobs(
     root: &Path,
     environment: &CheckedEnvironment,
-    read_env: ReadEnvironment<'_>,
+    reading: Reading<'_>,
     problems: &mut Problems,
 ) -> Vec<CheckedJob> {
     let mut jobs = Vec::new();
@@ -209,7 +250,9 @@ fn load_jobs(
             problems.push(Problem::new(&file, message).hint("rename the file"));
         }
         let Some(mut findings) = open(root, &file, problems) else { continue };
-        match read_document::<RawJob>(&mut findings, FileKind::Job, Variables::EnvironmentAndRaw(read_env)) {
+        let variables = Variables::EnvironmentAndRaw(reading.variables);
+        let left_out = reading.left_out(TELLING_IN_JOB);
+        match read_document_without::<RawJob>(&mut findings, FileKind::Job, variables, left_out) {
             Some(document) => jobs.push(validate_job(findings, document.raw, &stem, environment, root)),
             None => problems.extend(findings.problems.0),
         }

@@ -26,7 +26,10 @@ mod zones;
 pub use cases::{Case, CaseRow};
 pub use environment::{Environment, LineageTarget, Location, OpenLineage, Smtp, SmtpLogin, SmtpTls};
 pub use job::{Blackout, CatchUp, ExportFormat, Job, Notify, NotifyTarget, Overlap, Retry, Schedule};
-pub use load::{JobsAlone, check_other_environments, load_cases, load_environment, load_jobs_alone, load_project};
+pub use load::{
+    JobsAlone, check_other_environments, load_cases, load_environment, load_jobs_alone, load_project,
+    load_project_to_look,
+};
 pub use model::{Check, CheckKind, DataType, History, Materialization, Model, ModelColumn, Seed, Severity, TableName};
 pub use parameters::{
     ParameterError, ParameterValue, Parameters, STANDARD_PARAMETERS, StandardParameter, standard_parameter,

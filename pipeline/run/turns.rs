@@ -132,6 +132,8 @@ pub(super) async fn take_for_backfill(
                 }
                 outcome => return outcome.map(Some),
             }
+        } else {
+            tracing::trace!(job, "somebody else is next");
         }
         pause(surroundings).await?;
     }

@@ -1,5 +1,6 @@
 //! What people are told: each notice is recorded once, and each of its sendings until it succeeded or was given up.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -43,6 +44,8 @@ pub struct Notice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueSend {
     pub notice: Notice,
+    /// When somebody found that there is something to tell: long after it happened, where nobody looked.
+    pub recorded_at: DateTime<Utc>,
     /// The target's place in the job's list.
     pub target: usize,
     /// Tries before this one.
@@ -89,23 +92,32 @@ impl State {
         Ok(is_new)
     }
 
-    /// Claims the sendings that are due: nobody else gets them until `claim` is over.
-    pub async fn claim_sends(&self, claim: Duration, now: DateTime<Utc>) -> Result<Vec<DueSend>, StateError> {
+    /// Claims sendings about some jobs that are due, the oldest first and `most` at most: nobody else gets them until
+    /// `claim` is over.
+    pub async fn claim_sends(
+        &self,
+        jobs: &BTreeSet<&str>,
+        most: usize,
+        claim: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<DueSend>, StateError> {
         const DOING: &str = "claiming notices to send";
         let failed = |error| self.failed(DOING, error);
         // Most of the time nothing waits, and looking takes no lock.
-        let waiting: i64 =
-            sqlx::query_scalar("select count(*) from notice_sends where status = 'waiting' and next_at <= $1")
-                .bind(micros(now))
-                .fetch_one(&self.pool)
-                .await
-                .map_err(failed)?;
-        if waiting == 0 {
+        let waiting: Vec<String> = sqlx::query_scalar(
+            "select distinct n.job from notice_sends as s join notices as n on n.notice_id = s.notice_id
+             where s.status = 'waiting' and s.next_at <= $1",
+        )
+        .bind(micros(now))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        if !waiting.iter().any(|job| jobs.contains(job.as_str())) {
             return Ok(Vec::new());
         }
         let mut transaction = self.write(DOING).await?;
         let rows = sqlx::query(
-            "select n.notice_id, n.job, n.kind, n.run_id, n.happened_at, n.message, s.target, s.attempts
+            "select n.notice_id, n.job, n.kind, n.run_id, n.happened_at, n.recorded_at, n.message, s.target, s.attempts
              from notice_sends as s join notices as n on n.notice_id = s.notice_id
              where s.status = 'waiting' and s.next_at <= $1
              order by n.happened_at, n.notice_id, s.target",
@@ -117,6 +129,12 @@ impl State {
         let mut due = Vec::new();
         for row in &rows {
             let record = self.record(row);
+            if due.len() == most {
+                break;
+            }
+            if !jobs.contains(record.text("job")?.as_str()) {
+                continue;
+            }
             let target = record.count("target")?;
             due.push(DueSend {
                 notice: Notice {
@@ -127,6 +145,7 @@ impl State {
                     happened_at: record.instant("happened_at")?,
                     message: record.text("message")?,
                 },
+                recorded_at: record.instant("recorded_at")?,
                 target: usize::try_from(target).unwrap_or(usize::MAX),
                 attempts: record.count("attempts")?,
             });
@@ -147,6 +166,8 @@ impl State {
     }
 
     /// Records what came of a sending; one that waits is due again at `next_at`.
+    ///
+    /// Where the claim was over and somebody else has claimed it since, only a success counts.
     pub async fn finish_send(
         &self,
         send: &DueSend,
@@ -154,11 +175,16 @@ impl State {
         next_at: DateTime<Utc>,
     ) -> Result<(), StateError> {
         let query = || {
-            sqlx::query("update notice_sends set status = $1, next_at = $2 where notice_id = $3 and target = $4")
-                .bind(status.as_str())
-                .bind(micros(next_at))
-                .bind(&send.notice.notice_id)
-                .bind(signed(send.target as u64))
+            sqlx::query(
+                "update notice_sends set status = $1, next_at = $2
+                 where notice_id = $3 and target = $4 and status = 'waiting' and (attempts = $5 or $6 = 1)",
+            )
+            .bind(status.as_str())
+            .bind(micros(next_at))
+            .bind(&send.notice.notice_id)
+            .bind(signed(send.target as u64))
+            .bind(signed(send.attempts + 1))
+            .bind(i64::from(status == SendStatus::Sent))
         };
         self.change("recording a sent notice", query).await.map(drop)
     }

@@ -223,6 +223,8 @@ pub struct RunFilter {
     pub status: Option<RunStatus>,
     pub as_of: Option<NaiveDate>,
     pub backfill_id: Option<String>,
+    /// Leaves out the runs of backfills.
+    pub is_without_backfills: bool,
     /// The newest so many.
     pub limit: Option<u32>,
 }

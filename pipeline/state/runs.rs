@@ -67,8 +67,9 @@ impl State {
                 "where ($2 is null or r.job = $2) and ($3 is null or ",
                 seen_status!(),
                 " = $3) and ($4 is null or r.as_of = $4) and ($5 is null or r.backfill_id = $5)
+                     and ($6 = 0 or r.started_by <> 'backfill')
                  order by r.started_at desc, r.run_id desc
-                 limit $6"
+                 limit $7"
             ),
             "order by r.started_at desc, r.run_id desc"
         );
@@ -79,6 +80,7 @@ impl State {
                 .bind(filter.status.map(RunStatus::as_str))
                 .bind(filter.as_of.map(|day| day.to_string()))
                 .bind(filter.backfill_id.clone())
+                .bind(i64::from(filter.is_without_backfills))
                 .bind(filter.limit.map_or(i64::MAX, i64::from))
         };
         let rows = self.rows("listing runs", query).await?;

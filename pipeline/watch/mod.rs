@@ -29,7 +29,7 @@ pub use notifier::{Delivery, Notifier, SendReport};
 pub use recorder::Recorder;
 pub use send::{Patience, SendError};
 pub use server::{Desk, serve};
-pub use standing::{Freshness, Intake, Outlook, Standing, standings};
+pub use standing::{Freshness, Intake, Outlook, Standing, span, standings};
 pub use traces::{Traces, TracesError};
 
 use std::sync::Arc;

@@ -69,7 +69,7 @@ impl Sender {
         Message {
             headline: format!("{job} failed: {message}"),
             word: "failed".to_owned(),
-            causes: vec![format!("it was due at {}, and could not begin", self.instant(due))],
+            causes: vec![format!("it was due at {}", self.instant(due))],
             commands: vec![self.command(&format!("schedule log {job}")), self.command("doctor")],
             ..self.about(job)
         }

@@ -3,7 +3,7 @@
 //! Whatever is recorded and not sent, because the process died or a server did not answer, is sent by whoever looks
 //! next. So a notice may come twice, with the same id, and is not lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,8 +16,8 @@ use super::send::{Patience, Post, SendError};
 use super::standing::{is_good, standings};
 use crate::config::{Job, Notify, NotifyTarget, Project};
 use crate::state::{
-    DueSend, NotRunReason, Notice, NoticeKind, RunFilter, RunOutcome, RunStatus, RunSummary, ScheduledStatus,
-    SendStatus, State, StateError, Trigger,
+    DueSend, NotRunReason, Notice, NoticeKind, RunFilter, RunOutcome, RunStatus, RunSummary, ScheduledRun,
+    ScheduledStatus, SendStatus, State, StateError, Trigger,
 };
 
 /// Sendings that are under way at once.
@@ -26,9 +26,7 @@ const AT_ONCE: usize = 8;
 const NEWS: TimeDelta = TimeDelta::days(3);
 /// How long a run that ended badly is left to whoever tries it again, before others tell of it.
 const LEAST_GRACE: TimeDelta = TimeDelta::minutes(5);
-/// Runs of a job that are looked at to find the newest that ended.
-const LOOKED_AT: u32 = 20;
-/// Decisions of the schedule that are looked at for missed runs.
+/// Decisions of the schedule that are looked at for runs that were missed or never began.
 const DECISIONS: u32 = 500;
 
 /// Finds what there is to tell, and tells it.
@@ -97,21 +95,22 @@ impl Notifier {
         }
     }
 
-    /// Records a run that was due, and failed before anything of it was recorded.
+    /// Records a run that was due, and failed at `failed_at` without a run of its own to show: before anything of it was
+    /// recorded, or because its process died too often.
     pub async fn run_never_began(
         &self,
         state: &State,
         job: &Job,
         due: DateTime<Utc>,
-        message: &str,
+        message: Option<&str>,
+        failed_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool, StateError> {
         if job.notify.is_empty() {
             return Ok(false);
         }
-        let notice =
-            notice_of_due(job, NoticeKind::Failure, due, now, &self.sender.never_began(&job.name, due, message));
-        record(state, job, &notice, now).await
+        let message = self.sender.never_began(&job.name, due, message.unwrap_or("it could not begin"));
+        record(state, job, &notice_of_due(job, NoticeKind::Failure, due, failed_at, &message), now).await
     }
 
     /// Records a run that was due and did not start in time.
@@ -141,7 +140,7 @@ impl Notifier {
         if jobs.values().all(|job| job.notify.is_empty()) {
             return Ok(0);
         }
-        let mut new = self.note_missed(state, jobs, now).await?;
+        let mut new = self.note_decisions(state, jobs, now).await?;
         let facts = state.job_facts(now).await?;
         for standing in standings(jobs, self.sender.zone, &facts, now) {
             let Some(job) = jobs.get(&standing.job).filter(|job| !job.notify.is_empty()) else { continue };
@@ -163,37 +162,44 @@ impl Notifier {
         Ok(new)
     }
 
-    /// Records the runs that the schedule has decided to be missed.
-    async fn note_missed(
+    /// Records what only the schedule knows: runs that were missed, and those that failed without a run of their own.
+    async fn note_decisions(
         &self,
         state: &State,
         jobs: &BTreeMap<String, Job>,
         now: DateTime<Utc>,
     ) -> Result<usize, StateError> {
-        if jobs.values().all(|job| job.notify.on_missed.is_empty()) {
+        if jobs.values().all(|job| job.notify.on_missed.is_empty() && job.notify.on_failure.is_empty()) {
             return Ok(0);
         }
         let mut new = 0;
         for run in state.schedule_log(None, DECISIONS).await? {
-            let is_news = run.status == ScheduledStatus::Missed && now - run.decided_at <= NEWS;
-            let Some(job) = jobs.get(&run.job).filter(|_| is_news) else { continue };
-            let reason = run.reason.map_or("", NotRunReason::words);
-            let reason = match run.instants {
-                0..=1 => reason.to_owned(),
-                several => {
-                    format!("{reason} ({several} runs, the first due {})", run.first_at.format("%Y-%m-%d %H:%M UTC"))
+            let ended_at = run.finished_at.unwrap_or(run.decided_at);
+            let Some(job) = jobs.get(&run.job).filter(|_| now - ended_at <= NEWS) else { continue };
+            let has_failed_alone = run.outcome == Some(RunOutcome::Failed) && run.run_id.is_none();
+            let is_new = match run.status {
+                ScheduledStatus::Missed => self.run_missed(state, job, run.scheduled_at, &reason_of(&run), now).await?,
+                ScheduledStatus::Done if has_failed_alone => {
+                    let message = run.message.as_deref();
+                    self.run_never_began(state, job, run.scheduled_at, message, ended_at, now).await?
                 }
+                _ => false,
             };
-            new += usize::from(self.run_missed(state, job, run.scheduled_at, &reason, now).await?);
+            new += usize::from(is_new);
         }
         Ok(new)
     }
 
     /// Records what the newest run that ended came to, where whoever ran it has not.
     async fn catch_up(&self, state: &State, job: &Job, now: DateTime<Utc>) -> Result<bool, StateError> {
-        let filter = RunFilter { job: Some(job.name.clone()), limit: Some(LOOKED_AT), ..RunFilter::default() };
+        let filter = RunFilter {
+            job: Some(job.name.clone()),
+            is_without_backfills: true,
+            limit: Some(1),
+            ..RunFilter::default()
+        };
         let runs = state.list_runs(&filter, now).await?;
-        let Some(run) = runs.iter().find(|run| run.trigger != Trigger::Backfill) else { return Ok(false) };
+        let Some(run) = runs.first() else { return Ok(false) };
         let ended_at = run.finished_at.unwrap_or(run.started_at);
         match run.status {
             RunStatus::Running => Ok(false),
@@ -251,7 +257,8 @@ impl Notifier {
         record(state, job, &notice, now).await
     }
 
-    /// Sends what is due, several at once, and records what came of each. What could not be sent is warned of.
+    /// Sends what is due about some jobs, several at once, and records what came of each. What could not be sent is
+    /// warned of; notices of other jobs are left to whoever has these.
     pub async fn send_due(
         &self,
         state: &State,
@@ -260,13 +267,24 @@ impl Notifier {
     ) -> Result<SendReport, StateError> {
         // A process that dies leaves its claims to others when these are over.
         let claim = self.post.patience.longest() + Duration::from_secs(30);
-        let due = state.claim_sends(claim, clock()).await?;
-        let deliveries = futures::stream::iter(due)
-            .map(|send| self.deliver(state, jobs, send, clock))
-            .buffer_unordered(AT_ONCE)
-            .collect::<Vec<_>>()
-            .await;
-        Ok(SendReport { deliveries: deliveries.into_iter().collect::<Result<_, _>>()? })
+        let names: BTreeSet<&str> = jobs.keys().map(String::as_str).collect();
+        let mut report = SendReport::default();
+        loop {
+            // No more than are sent at once: a claim covers no time in which a sending waits for its turn.
+            let due = state.claim_sends(&names, AT_ONCE, claim, clock()).await?;
+            let is_last = due.len() < AT_ONCE;
+            let deliveries = futures::stream::iter(due)
+                .map(|send| self.deliver(state, jobs, send, clock))
+                .buffer_unordered(AT_ONCE)
+                .collect::<Vec<_>>()
+                .await;
+            for delivery in deliveries {
+                report.deliveries.push(delivery?);
+            }
+            if is_last {
+                return Ok(report);
+            }
+        }
     }
 
     async fn deliver(
@@ -282,11 +300,13 @@ impl Notifier {
         let message = serde_json::from_str::<Message>(&notice.message);
         let outcome = match (target, message) {
             (Some(target), Ok(message)) => self.post.send(target, &message, &notice.notice_id).await,
-            _ => Err(SendError::Gone),
+            (None, _) => Err(SendError::Gone),
+            (Some(_), Err(_)) => Err(SendError::Unreadable),
         };
         let now = clock();
         let patience = &self.post.patience;
-        let is_over = now - notice.happened_at > TimeDelta::from_std(patience.give_up).unwrap_or(TimeDelta::MAX);
+        // What was found late is sent as long as what was found at once.
+        let is_over = now - send.recorded_at > TimeDelta::from_std(patience.give_up).unwrap_or(TimeDelta::MAX);
         let is_tried_again = outcome.as_ref().is_err_and(|error| !error.is_permanent()) && !is_over;
         let (status, next_at) = match &outcome {
             Ok(()) => (SendStatus::Sent, now),
@@ -345,6 +365,15 @@ fn notice_of_due(
         run_id: None,
         happened_at,
         message: text_of(message),
+    }
+}
+
+/// Why a run was missed, in words.
+fn reason_of(run: &ScheduledRun) -> String {
+    let reason = run.reason.map_or("", NotRunReason::words);
+    match run.instants {
+        0..=1 => reason.to_owned(),
+        several => format!("{reason} ({several} runs, the first due {})", run.first_at.format("%Y-%m-%d %H:%M UTC")),
     }
 }
 

@@ -26,9 +26,20 @@ pub struct Recorder {
 impl Recorder {
     /// Begins to note the progress of a run; `inner` sees all of it too.
     pub fn start(state: State, run_id: String, inner: Arc<dyn Progress>, clock: Clock) -> Self {
+        Self::start_with_pause(state, run_id, inner, clock, PAUSE)
+    }
+
+    /// The same with another pause between two writes; the clock is read once for each write.
+    pub fn start_with_pause(
+        state: State,
+        run_id: String,
+        inner: Arc<dyn Progress>,
+        clock: Clock,
+        pause: Duration,
+    ) -> Self {
         let board = Arc::new(Board::default());
         let (stop, stopped) = oneshot::channel();
-        let writer = tokio::spawn(write(state, run_id, board.clone(), clock, stopped));
+        let writer = tokio::spawn(write(state, run_id, board.clone(), clock, pause, stopped));
         Self { progress: Arc::new(Tee { inner, board }), stop, writer }
     }
 
@@ -44,12 +55,19 @@ impl Recorder {
     }
 }
 
-async fn write(state: State, run_id: String, board: Arc<Board>, clock: Clock, mut stopped: oneshot::Receiver<()>) {
+async fn write(
+    state: State,
+    run_id: String,
+    board: Arc<Board>,
+    clock: Clock,
+    pause: Duration,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut is_noted = false;
     loop {
         tokio::select! {
             _ = &mut stopped => break,
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         let Some(progress) = board.news(&clock) else { continue };
         match state.note_progress(&run_id, &progress).await {

@@ -22,7 +22,7 @@ pub struct Patience {
     pub pause: Duration,
     /// Until the next tries in a row; doubles, up to an hour.
     pub later: Duration,
-    /// When nobody is told any more.
+    /// After it was found that there is something to tell, when nobody is told any more.
     pub give_up: Duration,
 }
 
@@ -67,6 +67,8 @@ pub enum SendError {
     NoServer,
     #[error("the job's file no longer names this target")]
     Gone,
+    #[error("the recorded notice cannot be read")]
+    Unreadable,
     #[error("no client for HTTP could be made")]
     Client,
 }
@@ -75,7 +77,7 @@ impl SendError {
     /// Whether another try would end the same.
     pub fn is_permanent(&self) -> bool {
         match self {
-            SendError::Address | SendError::NoServer | SendError::Gone => true,
+            SendError::Address | SendError::NoServer | SendError::Gone | SendError::Unreadable => true,
             // Some ask to try again.
             SendError::Http(code) => (300..500).contains(code) && ![408, 425, 429].contains(code),
             SendError::Smtp(code) => *code >= 500,

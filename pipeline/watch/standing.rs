@@ -134,12 +134,14 @@ pub(super) fn outcome_words(outcome: RunOutcome) -> &'static str {
     }
 }
 
-/// `45 min`, `26 h`, `3 d 02 h`.
-pub(super) fn span(span: TimeDelta) -> String {
+/// `45 min`, `8 h`, `8 h 10 min`, `3 d 02 h`.
+pub fn span(span: TimeDelta) -> String {
     let minutes = span.num_minutes();
     match minutes {
-        ..120 => format!("{minutes} min"),
-        120..4_320 => format!("{} h", minutes / 60),
+        ..60 => format!("{minutes} min"),
+        60..2_880 if minutes % 60 == 0 => format!("{} h", minutes / 60),
+        60..2_880 => format!("{} h {:02} min", minutes / 60, minutes % 60),
+        _ if minutes % 1_440 < 60 => format!("{} d", minutes / 1_440),
         _ => format!("{} d {:02} h", minutes / 1_440, minutes % 1_440 / 60),
     }
 }
@@ -183,6 +185,11 @@ fn standing(name: &str, job: Option<&Job>, zone: Tz, facts: Option<&JobFacts>, n
 
 /// The instant at which the next business day begins.
 pub(super) fn end_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
-    let midnight = day.succ_opt().unwrap_or(day).and_time(NaiveTime::MIN);
+    start_of_day(day.succ_opt().unwrap_or(day), zone)
+}
+
+/// The instant at which a business day begins.
+pub(super) fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(NaiveTime::MIN);
     first_instant(zone, midnight).unwrap_or_else(|| midnight.and_utc())
 }

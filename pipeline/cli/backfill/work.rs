@@ -10,9 +10,10 @@ use crate::config::Project;
 use crate::run::{BackfillListener, BackfillProgress, BackfillWork, DayReport, EndedDay, RunError, run_backfill};
 use crate::state::{Backfill, BackfillShare, DaysLeft, State};
 
-/// Runs a backfill's days and says what came of them.
+/// Runs so many days of a backfill and says what came of them.
 pub(super) async fn work(
     work: BackfillWork,
+    days: u64,
     context: &Context,
     project: &Project,
     state: &State,
@@ -20,11 +21,13 @@ pub(super) async fn work(
     let (id, job) = (work.backfill.backfill_id.clone(), work.backfill.job.clone());
     let short = numbers::short_id(&id);
     let resume = format!("`lifecycle backfill resume {short}` goes on with the days that are left");
-    let days = match work.resume {
-        Some(DaysLeft::Failed) => "days that failed".to_owned(),
-        _ => numbers::plural(work.backfill.days() - work.backfill.done, "day", "days"),
+    let which = match work.resume {
+        Some(DaysLeft::Failed) => " that failed",
+        Some(DaysLeft::Waiting) if days < work.backfill.days() - work.backfill.done => " that waited",
+        _ => "",
     };
-    context.output.message(&format!("backfill {short}: {days} of {job}"));
+    let days = numbers::plural(days, "day", "days");
+    context.output.message(&format!("backfill {short}: {days} of {job}{which}"));
     let teller = Teller { context, id: &id, job: &job };
     let backfill = match run_backfill(project, state, &surroundings(context, project), &work, &teller).await {
         Ok(backfill) => backfill,

@@ -12,7 +12,7 @@ use crate::state::Pause;
 
 /// Pauses a job.
 pub async fn pause(arguments: &PauseArguments, now: DateTime<Utc>, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     timetables(&project, Some(&arguments.job))?;
     let state = context.open_state(&project.environment).await?;
     // As exactly as the state keeps it.
@@ -30,7 +30,7 @@ pub async fn pause(arguments: &PauseArguments, now: DateTime<Utc>, context: &Con
 
 /// Lets a paused job go on.
 pub async fn resume(arguments: &ResumeArguments, now: DateTime<Utc>, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let timetables = timetables(&project, Some(&arguments.job))?;
     let state = context.open_state(&project.environment).await?;
     // What became due in the pause is recorded as skipped, also where no daemon was there to do it.

@@ -32,7 +32,7 @@ struct Row {
 
 /// Prints when jobs run next.
 pub async fn next(arguments: &NextArguments, now: DateTime<Utc>, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let zone = project.environment.timezone;
     let pauses: BTreeMap<String, String> = match context.look_at_state(&project.environment).await? {
         Some(state) => {
@@ -73,7 +73,7 @@ pub async fn next(arguments: &NextArguments, now: DateTime<Utc>, context: &Conte
 
 /// Prints what the rules would do in a span of time.
 pub async fn simulation(arguments: &SimulateArguments, context: &Context) -> Result<ExitCode, Failure> {
-    let project = context.load_project()?;
+    let project = context.look_at_project()?;
     let zone = project.environment.timezone;
     let (from, to) = (arguments.from.instant(zone), arguments.to.instant(zone));
     if from >= to {

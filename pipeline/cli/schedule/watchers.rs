@@ -44,8 +44,8 @@ impl InUse {
 enum News {
     /// A run has ended for good.
     Ended { job: String, run_id: String },
-    /// A run failed before it was recorded.
-    NeverBegan { job: String, due: DateTime<Utc>, message: String },
+    /// A run failed without a run of its own to show.
+    NeverBegan { job: String, due: DateTime<Utc>, message: Option<String> },
     /// Something was missed.
     Missed,
     /// Time has passed.
@@ -128,11 +128,9 @@ impl Listener for Watchers {
             Event::Ended { claim, end } => self.tell(match &end.run_id {
                 Some(run_id) => News::Ended { job: claim.job.clone(), run_id: run_id.clone() },
                 None if end.outcome.is_clean() => News::Looked,
-                None => News::NeverBegan {
-                    job: claim.job.clone(),
-                    due: claim.scheduled_at,
-                    message: end.message.clone().unwrap_or_else(|| "it could not begin".to_owned()),
-                },
+                None => {
+                    News::NeverBegan { job: claim.job.clone(), due: claim.scheduled_at, message: end.message.clone() }
+                }
             }),
             Event::NotRun(not_run) if matches!(not_run.verdict, Verdict::Missed(_)) => self.tell(News::Missed),
             Event::Reloaded { project, .. } => self.project.set(project),
@@ -158,7 +156,7 @@ async fn tell(mut news: mpsc::UnboundedReceiver<News>, project: InUse, state: St
                 }
                 News::NeverBegan { job, due, message } => {
                     if let Some(job) = project.jobs.get(job) {
-                        notifier.run_never_began(&state, job, *due, message, now).await?;
+                        notifier.run_never_began(&state, job, *due, message.as_deref(), now, now).await?;
                     }
                 }
                 News::Missed => looked_around = Some(now),

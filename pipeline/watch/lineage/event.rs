@@ -3,27 +3,28 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{LineageEnd, LineageRun, LineageTable};
+use super::super::standing::start_of_day;
+use super::{LineageEnd, LineageRun, LineageTable, Place};
 
 const EVENT_SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 /// Who made an event: any URI will do, and the project has none of its own on the network.
 const PRODUCER: &str = concat!("urn:lifecycle:", env!("CARGO_PKG_VERSION"));
 
-pub(super) fn start(run: &LineageRun, namespace: &str) -> Value {
-    event("START", run, namespace, run.started_at, None)
+pub(super) fn start(run: &LineageRun, place: &Place) -> Value {
+    event("START", run, place, run.started_at, None)
 }
 
-pub(super) fn end(run: &LineageRun, namespace: &str, ended_at: DateTime<Utc>, end: &LineageEnd) -> Value {
+pub(super) fn end(run: &LineageRun, place: &Place, ended_at: DateTime<Utc>, end: &LineageEnd) -> Value {
     match end {
-        LineageEnd::Complete => event("COMPLETE", run, namespace, ended_at, None),
-        LineageEnd::Fail(why) => event("FAIL", run, namespace, ended_at, Some(why)),
-        LineageEnd::Abort => event("ABORT", run, namespace, ended_at, None),
+        LineageEnd::Complete => event("COMPLETE", run, place, ended_at, None),
+        LineageEnd::Fail(why) => event("FAIL", run, place, ended_at, Some(why)),
+        LineageEnd::Abort => event("ABORT", run, place, ended_at, None),
     }
 }
 
-fn event(kind: &str, run: &LineageRun, namespace: &str, at: DateTime<Utc>, failure: Option<&str>) -> Value {
+fn event(kind: &str, run: &LineageRun, place: &Place, at: DateTime<Utc>, failure: Option<&str>) -> Value {
     let mut run_facets = Map::new();
-    let nominal = run.as_of.and_time(chrono::NaiveTime::MIN).and_utc();
+    let nominal = start_of_day(run.as_of, place.zone);
     run_facets.insert(
         "nominalTime".to_owned(),
         facet("1-0-1/NominalTimeRunFacet", "NominalTimeRunFacet", json!({"nominalStartTime": instant(nominal)})),
@@ -49,7 +50,7 @@ fn event(kind: &str, run: &LineageRun, namespace: &str, at: DateTime<Utc>, failu
         "eventType": kind,
         "eventTime": instant(at),
         "run": {"runId": run.run_id, "facets": run_facets},
-        "job": {"namespace": namespace, "name": run.job, "facets": job_facets},
+        "job": {"namespace": place.namespace, "name": run.job, "facets": job_facets},
         "inputs": inputs,
         "outputs": outputs.collect::<Vec<_>>(),
         "producer": PRODUCER,

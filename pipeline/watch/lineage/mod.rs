@@ -6,6 +6,7 @@ mod sink;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 
 use crate::config::OpenLineage;
 use crate::storage::Stores;
@@ -50,23 +51,33 @@ pub enum LineageEnd {
 #[derive(Clone)]
 pub struct Lineage {
     sink: Arc<sink::Sink>,
-    namespace: Arc<str>,
+    place: Arc<Place>,
+}
+
+/// Where the runs are at home.
+struct Place {
+    /// Of the jobs' names.
+    namespace: String,
+    /// Of the business days.
+    zone: Tz,
 }
 
 impl Lineage {
-    pub fn new(configured: &OpenLineage, stores: &Stores) -> Self {
-        Self { sink: Arc::new(sink::Sink::new(configured, stores)), namespace: configured.namespace.as_str().into() }
+    /// `zone` is that of the business days.
+    pub fn new(configured: &OpenLineage, stores: &Stores, zone: Tz) -> Self {
+        let place = Place { namespace: configured.namespace.clone(), zone };
+        Self { sink: Arc::new(sink::Sink::new(configured, stores)), place: Arc::new(place) }
     }
 
     /// A run has begun.
     pub async fn started(&self, run: &LineageRun) {
-        let event = event::start(run, &self.namespace);
+        let event = event::start(run, &self.place);
         self.tell(run, &event).await;
     }
 
     /// A run has ended.
     pub async fn ended(&self, run: &LineageRun, ended_at: DateTime<Utc>, end: &LineageEnd) {
-        let event = event::end(run, &self.namespace, ended_at, end);
+        let event = event::end(run, &self.place, ended_at, end);
         self.tell(run, &event).await;
     }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use chrono::Utc;
 use lifecycle::state::{Lease, LeaseOutcome, PauseOutcome, State};
 
 use super::kiosk::{DAYS, Kiosk, day};
+use crate::run::until::until;
 use crate::run::{Rows, assert_same, wait_for};
 
 /// The kiosk after its newest day, and after single runs of all days before.
@@ -36,19 +37,23 @@ pub(super) fn is_as_single_runs_left_it(kiosk: &Kiosk) {
     assert_same(&kiosk.rows(), &business().1);
 }
 
-/// Waits for a sign, for at most a minute.
-#[track_caller]
-pub(super) fn until(what: &str, mut is_there: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_there() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 pub(super) fn start(kiosk: &Kiosk, arguments: &[String]) -> Child {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     kiosk.0.command(&arguments).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// What a process says on stderr, as it says it.
+fn listen(child: &mut Child) -> Arc<Mutex<String>> {
+    let said = Arc::new(Mutex::new(String::new()));
+    let (writer, stderr) = (said.clone(), child.stderr.take().unwrap());
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut said = writer.lock().unwrap();
+            said.push_str(&line);
+            said.push('\n');
+        }
+    });
+    said
 }
 
 /// What a process still says, and how it ended.
@@ -66,7 +71,12 @@ impl Holder {
     }
 
     pub fn hold(&self, name: &str) -> Lease {
-        match wait_for(self.0.acquire_lease(name, "process 7 on moon", Duration::from_secs(300), Utc::now())).unwrap() {
+        wait_for(self.hold_it(name))
+    }
+
+    pub async fn hold_it(&self, name: &str) -> Lease {
+        let owner = "process 7 on moon";
+        match self.0.acquire_lease(name, owner, Duration::from_secs(300), Utc::now()).await.unwrap() {
             LeaseOutcome::Acquired(lease) => lease,
             held => panic!("{held:?}"),
         }
@@ -252,13 +262,16 @@ fn a_backfill_waits_for_the_run_and_steps_aside_for_it() {
     let kiosk = kiosk();
     let holder = Holder::new(&kiosk);
     let job = holder.hold("nightly");
-    let mut child = start(&kiosk, &kiosk.arguments(0, DAYS - 2, &["--parallel", "2"]));
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    until("it says that it waits", || lines.next().unwrap().unwrap().contains("process 7 on moon is at work"));
+    let mut child = start(&kiosk, &kiosk.arguments(0, DAYS - 2, &["--parallel", "2", "-vvv"]));
+    let said = listen(&mut child);
+    let says = |words: &str| said.lock().unwrap().matches(words).count();
+    until("it says that it waits", || says("process 7 on moon is at work") > 0);
     assert_eq!(holder.days("pending"), DAYS - 1);
     let next = holder.hold("next of nightly");
     holder.give_back(&job);
-    std::thread::sleep(Duration::from_millis(300));
+    // The second look from here on began after the job was free.
+    let looks = says("somebody else is next");
+    until("it looks twice", || says("somebody else is next") >= looks + 2);
     assert_eq!(holder.days("pending"), DAYS - 1, "it waits as long as somebody is to be next");
     holder.give_back(&next);
     until("a day is at work", || holder.days("running") > 0);
@@ -266,7 +279,7 @@ fn a_backfill_waits_for_the_run_and_steps_aside_for_it() {
     let late = "sale_id,sold_at,customer_id,amount\nx1,2025-11-28 10:00:00,c1,5.00\n";
     kiosk.0.write("raw/sales/date=2025-11-28/late.csv", late);
     kiosk.run(DAYS - 1).expect(0);
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{:?}", lines.collect::<Vec<_>>());
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{}", said.lock().unwrap());
     let anew = kiosk.anew();
     anew.run(DAYS - 1).expect(0);
     assert_same(&kiosk.0.tables(), &anew.0.tables());

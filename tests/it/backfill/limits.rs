@@ -5,8 +5,9 @@ use std::process::Stdio;
 use chrono::Utc;
 use lifecycle::state::{BackfillStart, DayOrder};
 
-use super::disturbed::{Holder, end, kiosk, newest_backfill, start, until};
+use super::disturbed::{Holder, end, kiosk, newest_backfill, start};
 use super::kiosk::{Kiosk, day, first_day};
+use crate::run::until::until;
 use crate::run::{Ran, wait_for};
 
 #[test]

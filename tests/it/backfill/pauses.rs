@@ -1,10 +1,12 @@
 //! Backfills that ops pause, resume, retry and order, from other processes than the one that works.
 
-use super::disturbed::{
-    Holder, end, is_as_single_runs_left_it, kiosk, newest_backfill, start, stop_between_days, until,
-};
-use super::kiosk::{DAYS, Kiosk};
-use crate::run::assert_same;
+use chrono::Utc;
+use lifecycle::state::{BackfillStart, ClaimRule, DayClaim, DayOrder, DayOutcome, DaysLeft, NextDay};
+
+use super::disturbed::{Holder, end, is_as_single_runs_left_it, kiosk, newest_backfill, start, stop_between_days};
+use super::kiosk::{DAYS, Kiosk, day};
+use crate::run::until::until;
+use crate::run::{assert_same, wait_for};
 
 const FAILING: &str = "checks:\n  - name: no_such_day\n    severity: error\n    description: A day that is bad.\n    \
                        sql: select customer_id from marts.balances where $as_of = date '2025-11-26'\n";
@@ -176,4 +178,36 @@ fn what_is_gone_or_finished_is_refused_with_what_to_do() {
     kiosk.0.lifecycle(&["backfill", "resume", &id]).expect(2).says(&["hint: there is no backfill yet"]);
     kiosk.backfill(0, DAYS - 2, &[]).expect(0).says(&["7 days done"]);
     is_as_single_runs_left_it(&kiosk);
+}
+
+#[test]
+fn resuming_announces_the_days_that_it_runs() {
+    let kiosk = kiosk();
+    let holder = Holder::new(&kiosk);
+    let start = BackfillStart {
+        backfill_id: "earlier".to_owned(),
+        job: "nightly".to_owned(),
+        environment: "local".to_owned(),
+        days: (0..3).map(day).collect(),
+        selection: "all".to_owned(),
+        order: DayOrder::OldestFirst,
+        created_at: Utc::now(),
+    };
+    // One of its days has failed, and two wait.
+    wait_for(async {
+        holder.0.create_backfill(&start).await.unwrap();
+        let rule = ClaimRule { next: NextDay::Earliest, only: DaysLeft::All };
+        let lease = holder.hold_it("backfill of nightly").await;
+        holder.0.begin_backfill("earlier", 1, 1, &lease, Utc::now()).await.unwrap();
+        let claimed = match holder.0.claim_backfill_day("earlier", &rule, &lease, Utc::now()).await.unwrap() {
+            DayClaim::Day(claimed) => claimed,
+            other => panic!("{other:?}"),
+        };
+        let failed = DayOutcome::Failed;
+        holder.0.finish_backfill_day(&claimed, &lease, failed, None, None, Utc::now()).await.unwrap();
+        holder.0.release_lease(&lease, Utc::now()).await.unwrap();
+    });
+    let resume = |only: &str| kiosk.0.lifecycle(&["backfill", "resume", "earlier", "--only", only]);
+    resume("waiting").expect(3).says(&["backfill earlier: 2 days of nightly that waited", "1 of 3 days failed"]);
+    resume("failed").expect(0).says(&["backfill earlier: 1 day of nightly that failed", "3 days done"]);
 }

@@ -9,7 +9,8 @@ use lifecycle::demo::{deliver_correction, deliver_late_object, deliver_next_day}
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Everything, day, deliver, everything, signal, stall, unlike_the_release, until};
+use super::{Everything, day, deliver, everything, signal, stall, unlike_the_release};
+use crate::run::until::until_just;
 use crate::run::{Shop, after_first_night, assert_same, days_before, last_day};
 
 /// A command that is killed, with the project that it works in.
@@ -168,11 +169,15 @@ fn a_stall_s_runs_that_were_killed_end_as_if_they_had_not_been() {
     let mut random = ChaCha8Rng::seed_from_u64(11);
     let mut figures = Figures::default();
     for scenario in of_a_stall() {
-        for trial in 0..2 {
-            scenario.trial(&mut random, &mut figures, trial == 0);
+        // How long a command takes was measured once: where the machine has become faster, a kill comes too late.
+        let is_enough = |figures: &Figures, wanted| figures.kills_that_hit >= wanted || figures.trials >= 30;
+        let (trials, wanted) = (figures.trials + 2, figures.kills_that_hit + 1);
+        while figures.trials < trials || !is_enough(&figures, wanted) {
+            let with_readers = figures.trials + 2 == trials;
+            scenario.trial(&mut random, &mut figures, with_readers);
         }
+        assert!(figures.kills_that_hit >= wanted, "{}: {figures:?}", scenario.name);
     }
-    assert!(figures.kills_that_hit >= 3, "{figures:?}");
 }
 
 fn many_trials(scenario: &Scenario, trials: u32, seed: u64) {
@@ -226,7 +231,7 @@ fn a_run_that_was_killed_at_a_known_moment_can_be_repeated() {
         let sign = shop.path("warehouse").join(moment);
         let mut child =
             shop.command(&["run", "nightly", "--as-of", &last_day().to_string(), "--quiet"]).spawn().unwrap();
-        until(moment, || sign.exists() || child.try_wait().unwrap().is_some());
+        until_just(moment, || sign.exists() || child.try_wait().unwrap().is_some());
         child.kill().unwrap();
         killed += u32::from(!child.wait().unwrap().success());
         // The dead owner's lock is free, so nobody has to wait for its lease.
@@ -258,7 +263,7 @@ fn a_run_that_is_asked_to_stop_stops_and_leaves_nothing_half_done() {
     let shop = Shop::before_first_night();
     let mut child = shop.command(&["run", "nightly", "--as-of", &last_day().to_string(), "--quiet"]).spawn().unwrap();
     let sign = shop.path("warehouse/landed/orders/_delta_log/00000000000000000000.json");
-    until("the first landing", || sign.exists() || child.try_wait().unwrap().is_some());
+    until_just("the first landing", || sign.exists() || child.try_wait().unwrap().is_some());
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(shop.release_numbers().is_empty());

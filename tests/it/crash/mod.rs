@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
@@ -257,16 +257,6 @@ pub async fn unlike(warehouse: &Warehouse, release: &Release) -> Vec<String> {
         }
     }
     unlike
-}
-
-/// Waits until something is so; fails after a minute.
-#[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited for a minute: {what}");
-        std::thread::sleep(Duration::from_micros(300));
-    }
 }
 
 /// Sends a signal to a process that this test started.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use lifecycle::state::{LeaseOutcome, State};
 
-use super::{day, deliver, everything, signal, unlike_the_release, until, wide_stall};
+use super::{day, deliver, everything, signal, unlike_the_release, wide_stall};
+use crate::run::until::{until, until_just};
 use crate::run::{Shop, assert_same, files, last_day, wait_for};
 
 #[test]
@@ -104,7 +105,7 @@ fn was_stopped_at(sign: &str, is_there: &impl Fn(&Shop) -> bool) -> bool {
     let shop = before_the_second_night();
     shop.edit("config/local.yaml", "parallelism: 2\n", "parallelism: 2\nlease: 1s\n");
     let mut sleeper = Sleeper(Some(spawn(&shop)));
-    until(sign, || is_there(&shop) || sleeper.is_over());
+    until_just(sign, || is_there(&shop) || sleeper.is_over());
     signal(sleeper.child(), "-STOP");
     if sleeper.is_over() || shop.release_numbers() != [1] {
         return false;

@@ -7,9 +7,8 @@ use lifecycle::publish::PublishError;
 use lifecycle::run::{RunError, VacuumReport, VacuumRequest, rollback_job, vacuum};
 use lifecycle::state::LeaseOutcome;
 
-use super::{
-    Time, day, deliver, everything, night, published, signal, stall, state, unlike_the_release, until, wide_stall,
-};
+use super::{Time, day, deliver, everything, night, published, signal, stall, state, unlike_the_release, wide_stall};
+use crate::run::until::until_just;
 use crate::run::{Shop, assert_same, files, wait_for};
 
 pub const MONTH: VacuumRequest = VacuumRequest { keep: TimeDelta::days(30), is_dry: false };
@@ -182,7 +181,7 @@ fn a_vacuum_that_was_killed_leaves_everything_readable() {
     let mut gone = all.difference(&whole).filter(|name| name.starts_with("marts/"));
     let sign = shop.path("warehouse").join(gone.nth(10).unwrap());
     let mut child = shop.command(&["vacuum", "--quiet"]).spawn().unwrap();
-    until("some files to go", || !sign.exists() || child.try_wait().unwrap().is_some());
+    until_just("some files to go", || !sign.exists() || child.try_wait().unwrap().is_some());
     signal(&child, "-KILL");
     child.wait().unwrap();
     for (number, rows) in (4..=8).zip(&before) {

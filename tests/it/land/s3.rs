@@ -80,6 +80,8 @@ impl Server {
         });
         let serving = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                // Head and body of an answer go one by one: the second would wait 40 ms for the first's receipt.
+                socket.set_nodelay(true).unwrap();
                 let service = answer.clone();
                 tokio::spawn(async move {
                     let connection = Builder::new(TokioExecutor::new());

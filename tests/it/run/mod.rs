@@ -8,6 +8,7 @@ mod failures;
 mod floors;
 mod repeats;
 mod shared_sources;
+pub mod until;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::cli::Folder;
-use crate::crash::{day, deliver, signal, stall, until};
+use crate::crash::{day, deliver, signal, stall};
 use crate::run::Shop;
+use crate::run::until::until;
 
 use super::job_text;
 use super::takeover::{daemon, is_due, with_a_day};
@@ -239,14 +240,6 @@ fn listen(process: &mut super::takeover::Process) -> Arc<Mutex<String>> {
     said
 }
 
-/// Waits, looking ten times a second.
-fn calmly(what: &str, mut is_so: impl FnMut() -> bool) {
-    until(what, || {
-        std::thread::sleep(Duration::from_millis(100));
-        is_so()
-    });
-}
-
 #[test]
 fn a_file_that_breaks_while_the_daemon_runs_is_told_with_its_place() {
     let shop = with_a_day(stall());
@@ -254,14 +247,14 @@ fn a_file_that_breaks_while_the_daemon_runs_is_told_with_its_place() {
     let mut process = daemon(&shop, &[]);
     let said = listen(&mut process);
     let says = |word: &str| said.lock().unwrap().contains(word);
-    calmly("the first run", || says("release 1"));
+    until("the first run", || says("release 1"));
     shop.edit("sql/marts/totals.sql", "marts.days", "marts.dayz");
-    calmly("the mistake", || says("marts.dayz"));
+    until("the mistake", || says("marts.dayz"));
     assert!(says("what was read before stays in use") && says("sql/marts/totals.sql:"), "{}", said.lock().unwrap());
     shop.edit("sql/marts/totals.sql", "marts.dayz", "marts.days");
-    calmly("its end", || says("the project's files have changed and are in use: 1 job"));
+    until("its end", || says("the project's files have changed and are in use: 1 job"));
     signal(process.child(), "-TERM");
-    calmly("the end", || says("stopped"));
+    until("the end", || says("stopped"));
     assert_eq!(process.child().wait().unwrap().code(), Some(0));
 }
 
@@ -305,7 +298,7 @@ fn a_hundred_jobs_cost_next_to_nothing() {
     }
     let mut process = daemon(&shop, &[]);
     let said = listen(&mut process);
-    calmly("the beginning", || said.lock().unwrap().contains("watching the clock for 100 jobs"));
+    until("the beginning", || said.lock().unwrap().contains("watching the clock for 100 jobs"));
     let pid = process.child().id();
     let wait = |span: Duration| {
         let begun = Instant::now();

@@ -8,7 +8,8 @@ use lifecycle::config::{Project, load_project};
 use lifecycle::schedule::Timetable;
 use lifecycle::state::{RunOutcome, ScheduledRun, ScheduledStatus, State};
 
-use crate::crash::{day, deliver, signal, stall, unlike_the_release, until, wide_stall};
+use crate::crash::{day, deliver, signal, stall, unlike_the_release, wide_stall};
+use crate::run::until::{until, until_just};
 use crate::run::{Shop, wait_for};
 use crate::state::server::{self, PASSWORD};
 
@@ -90,7 +91,7 @@ fn kill_one_of_two(shop: &Shop) {
     shop.edit("config/local.yaml", "parallelism: 2\n", "parallelism: 2\nlease: 1s\n");
     is_due(shop);
     let mut first = daemon(shop, &[]);
-    until("the run at work", || is_at_work(shop));
+    until_just("the run at work", || is_at_work(shop));
     signal(first.child(), "-KILL");
     first.child().wait().unwrap();
     assert_eq!(shop.release_numbers().len(), 0, "it was killed before it had published");
@@ -127,7 +128,7 @@ fn sigterm_waits_for_the_run_at_work() {
     let shop = with_a_day(wide_stall());
     is_due(&shop);
     let mut process = daemon(&shop, &[]);
-    until("the run at work", || is_at_work(&shop));
+    until_just("the run at work", || is_at_work(&shop));
     signal(process.child(), "-TERM");
     let (code, said) = process.end();
     assert_eq!(code, Some(0), "{said}");
@@ -142,7 +143,7 @@ fn a_run_that_outlasts_the_grace_is_interrupted_and_waits_for_the_next_daemon() 
     let shop = with_a_day(wide_stall());
     is_due(&shop);
     let mut process = daemon(&shop, &["--grace", "1ms"]);
-    until("the run at work", || is_at_work(&shop));
+    until_just("the run at work", || is_at_work(&shop));
     signal(process.child(), "-INT");
     let (code, said) = process.end();
     assert_eq!(code, Some(130), "{said}");

@@ -162,7 +162,10 @@ impl HeldNight {
 
     /// Waits a second or two where a user's would wait half a minute.
     async fn state(&self) -> State {
-        let patience = Duration::from_secs(2);
+        self.state_within(Duration::from_secs(2)).await
+    }
+
+    async fn state_within(&self, patience: Duration) -> State {
         State::open_within(&server::on(&self.location), patience)
             .await
             .unwrap()
@@ -209,7 +212,8 @@ fn a_run_that_cannot_renew_its_lease_publishes_nothing_and_the_next_one_does() {
         Surroundings { stores: gate.stores(surroundings.stores.clone()), ..night.time.surroundings(&night.shop) };
     let project = night.shop.project();
     let outcome = wait_for(async {
-        let state = night.state().await;
+        // Each question to the server that is gone takes its whole patience.
+        let state = night.state_within(Duration::from_millis(300)).await;
         let running = tokio::spawn(async move { run_job(&project, &state, &held, &request(day(1), &[])).await });
         gate.reached().await;
         night.server.stop();

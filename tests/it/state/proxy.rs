@@ -43,6 +43,9 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                // Each message is written alone: held back until the last one is acknowledged, it would take 40 ms.
+                client.set_nodelay(true).unwrap();
+                server.set_nodelay(true).unwrap();
                 tokio::spawn(relay(client, server, accepted.clone()));
             }
         });

@@ -17,7 +17,8 @@ const SCRIPT: &str = r#"
 set -e
 bin=$1 port=$2
 dir=$(mktemp -d)
-trap 'kill -QUIT $server 2>/dev/null; wait; rm -rf "$dir"' EXIT
+trap 'kill -QUIT $server 2>/dev/null || true; wait || true; rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
 printf '%s' "$3" > "$dir/password"
 "$bin/initdb" -D "$dir/data" -U lifecycle -A scram-sha-256 --pwfile="$dir/password" -E UTF8 --no-locale --no-sync \
     --no-instructions > "$dir/initdb" 2>&1 || { cat "$dir/initdb" >&2; exit 1; }

@@ -1,5 +1,6 @@
 //! What those who watch runs need, on both databases.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lifecycle::state::{
@@ -10,7 +11,13 @@ use lifecycle::state::{
 use super::runs::{check, source, table};
 use super::{Place, acquire, at, day, run_start};
 
-on_both_databases!(notices_are_recorded_once_and_sent_until_they_are, facts_and_totals_add_up, progress_comes_and_goes);
+on_both_databases!(
+    notices_are_recorded_once_and_sent_until_they_are,
+    sends_are_claimed_as_many_as_are_asked_for_and_of_those_jobs_alone,
+    of_an_old_try_only_a_success_counts,
+    facts_and_totals_add_up,
+    progress_comes_and_goes,
+);
 
 fn notice(id: &str) -> Notice {
     Notice {
@@ -31,21 +38,66 @@ async fn notices_are_recorded_once_and_sent_until_they_are(place: Place) {
     assert_eq!(state.newest_notice("nightly", NoticeKind::Failure).await.unwrap().unwrap(), notice("failure:b"));
     assert_eq!(state.newest_notice("nightly", NoticeKind::Stale).await.unwrap(), None);
     assert_eq!(state.next_send().await.unwrap(), Some(at(6)));
-    let minute = Duration::from_secs(60);
-    assert!(state.claim_sends(minute, at(5)).await.unwrap().is_empty());
-    let due = state.claim_sends(minute, at(8)).await.unwrap();
+    let (minute, nightly) = (Duration::from_secs(60), BTreeSet::from(["nightly"]));
+    assert!(state.claim_sends(&nightly, 8, minute, at(5)).await.unwrap().is_empty());
+    let due = state.claim_sends(&nightly, 8, minute, at(8)).await.unwrap();
     assert_eq!(due.iter().map(|send| (send.target, send.attempts)).collect::<Vec<_>>(), [(0, 0), (1, 0)]);
     assert_eq!(due[0].notice, notice("failure:a"));
-    assert!(state.claim_sends(minute, at(9)).await.unwrap().is_empty(), "they are claimed");
+    assert_eq!(due[0].recorded_at, at(6));
+    assert!(state.claim_sends(&nightly, 8, minute, at(9)).await.unwrap().is_empty(), "they are claimed");
     state.finish_send(&due[0], SendStatus::Sent, at(9)).await.unwrap();
     state.finish_send(&due[1], SendStatus::Waiting, at(200)).await.unwrap();
-    assert!(state.claim_sends(minute, at(199)).await.unwrap().is_empty());
-    let again = state.claim_sends(minute, at(200)).await.unwrap();
+    assert!(state.claim_sends(&nightly, 8, minute, at(199)).await.unwrap().is_empty());
+    let again = state.claim_sends(&nightly, 8, minute, at(200)).await.unwrap();
     assert_eq!((again.len(), again[0].target, again[0].attempts), (1, 1, 1));
     state.finish_send(&again[0], SendStatus::GivenUp, at(201)).await.unwrap();
     let sends = state.totals().await.unwrap().sends;
     assert_eq!(sends, [(SendStatus::GivenUp, 1), (SendStatus::Sent, 1)]);
     assert_eq!(state.next_send().await.unwrap(), None);
+}
+
+async fn sends_are_claimed_as_many_as_are_asked_for_and_of_those_jobs_alone(place: Place) {
+    let state = place.open().await;
+    let (minute, nightly) = (Duration::from_secs(60), BTreeSet::from(["nightly"]));
+    for number in 0..5 {
+        state.record_notice(&notice(&format!("failure:{number}")), 1, at(6)).await.unwrap();
+    }
+    let of_another = Notice { job: "hourly".to_owned(), happened_at: at(1), ..notice("failure:another") };
+    state.record_notice(&of_another, 1, at(6)).await.unwrap();
+    let mut claimed = Vec::new();
+    for most in [2, 2, 2] {
+        let due = state.claim_sends(&nightly, most, minute, at(8)).await.unwrap();
+        assert!(due.len() <= most);
+        claimed.extend(due.into_iter().map(|send| send.notice.notice_id));
+    }
+    assert_eq!(claimed, (0..5).map(|number| format!("failure:{number}")).collect::<Vec<_>>());
+    let hourly = BTreeSet::from(["hourly"]);
+    assert_eq!(state.claim_sends(&hourly, 8, minute, at(8)).await.unwrap()[0].notice, of_another);
+}
+
+/// A claim that was over before its try ended, so that somebody else has claimed the send since.
+async fn of_an_old_try_only_a_success_counts(place: Place) {
+    let state = place.open().await;
+    let (minute, nightly) = (Duration::from_secs(60), BTreeSet::from(["nightly"]));
+    let claim = async |seconds| state.claim_sends(&nightly, 8, minute, at(seconds)).await.unwrap();
+    let stands = async || state.totals().await.unwrap().sends;
+    state.record_notice(&notice("failure:a"), 1, at(6)).await.unwrap();
+    let (old, new) = (claim(10).await, claim(70).await);
+    assert_eq!((old.len(), new.len()), (1, 1));
+    // Its failure neither frees what the other one is at, nor undoes what that one has done.
+    state.finish_send(&old[0], SendStatus::Waiting, at(71)).await.unwrap();
+    state.finish_send(&old[0], SendStatus::GivenUp, at(71)).await.unwrap();
+    assert!(claim(80).await.is_empty());
+    assert_eq!(stands().await, [(SendStatus::Waiting, 1)]);
+    state.finish_send(&new[0], SendStatus::Sent, at(90)).await.unwrap();
+    state.finish_send(&old[0], SendStatus::Waiting, at(91)).await.unwrap();
+    assert_eq!(stands().await, [(SendStatus::Sent, 1)]);
+
+    state.record_notice(&notice("failure:b"), 1, at(100)).await.unwrap();
+    let (old, new) = (claim(100).await, claim(200).await);
+    state.finish_send(&old[0], SendStatus::Sent, at(201)).await.unwrap();
+    state.finish_send(&new[0], SendStatus::Waiting, at(202)).await.unwrap();
+    assert_eq!(stands().await, [(SendStatus::Sent, 2)]);
 }
 
 async fn ended(state: &State, run_id: &str, outcome: RunOutcome, began: i64, took: i64) {

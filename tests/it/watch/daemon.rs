@@ -1,13 +1,14 @@
 //! The daemon and `schedule tick` tell people, and the daemon answers over HTTP.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::Place;
 use super::metrics::{get, samples};
 use super::servers::HttpServer;
+use crate::run::until::until_it_is;
 
 const BROKEN: &str = "order_no,customer_no,sold_at,amount\n1,ann,2026-01-01T10:00:00Z,ten\n";
 const WHOLE: &str = "order_no,customer_no,sold_at,amount\n1,ann,2026-01-01T10:00:00Z,10.00\n";
@@ -86,8 +87,9 @@ async fn the_daemon_tells_people_and_answers_over_http() {
     });
     assert_eq!(get(&address, "/healthz").await.0, 200);
     // Minutes before the last one were missed, which is told as well.
-    until(|| headlines(&server).iter().any(|line| line.starts_with("*nightly failed: landing failed"))).await;
-    until(|| headlines(&server).iter().any(|line| line.starts_with("*nightly did not run at"))).await;
+    for told in ["*nightly failed: landing failed", "*nightly did not run at"] {
+        until_it_is(told, async || headlines(&server).iter().any(|line| line.starts_with(told))).await;
+    }
     let (_, _, body) = get(&address, "/metrics").await;
     let found = samples(&body);
     assert!(found["lifecycle_runs_total{job=\"nightly\",trigger=\"schedule\",outcome=\"failed\"}"] >= 1.0, "{body}");
@@ -115,13 +117,4 @@ async fn an_address_that_is_taken_is_a_mistake_of_usage() {
     let (code, _, stderr) = place.run(&["schedule", "--listen", &address]).await;
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("cannot be listened at"), "{stderr}");
-}
-
-/// Waits for a condition; at most a minute.
-async fn until(is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "it did not come");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

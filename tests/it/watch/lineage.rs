@@ -110,3 +110,13 @@ async fn a_server_that_is_broken_fails_nothing_and_is_not_named() {
     assert!(!stderr.contains(SECRET_PATH) && !stderr.contains(&server.url), "{stderr}");
     assert!(place.state_holds(&[SECRET_PATH]).is_empty());
 }
+
+#[tokio::test]
+async fn the_nominal_time_is_the_beginning_of_the_business_day() {
+    let place = Place::new().with_environment("openlineage: {folder: lineage}\n");
+    let (code, _, stderr) = place.run(&["run", "nightly", "--as-of", "2025-07-01"]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    // London's summer time is an hour ahead.
+    let nominal = &events_of(&place)[0]["run"]["facets"]["nominalTime"]["nominalStartTime"];
+    assert_eq!(nominal, "2025-06-30T23:00:00.000Z");
+}

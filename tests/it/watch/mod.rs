@@ -2,6 +2,7 @@
 
 mod daemon;
 mod facts;
+mod late_news;
 mod lineage;
 mod metrics;
 mod notices;

@@ -1,5 +1,8 @@
 //! What is told, to whom, how often, and what happens when nobody answers.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use lifecycle::state::{RunOutcome, RunTrouble, Trigger};
 use lifecycle::watch::{Notifier, SendError};
 
@@ -100,7 +103,8 @@ async fn a_claim_of_a_process_that_died_is_free_again_after_a_while() {
     record(&state, &run).await;
     let notifier = Notifier::new(&project, IMPATIENT);
     notifier.run_ended(&state, &project.jobs["nightly"], &run.run_id, time.now()).await.unwrap();
-    let claimed = state.claim_sends(std::time::Duration::from_secs(60), time.now()).await.unwrap();
+    let nightly = BTreeSet::from(["nightly"]);
+    let claimed = state.claim_sends(&nightly, 8, Duration::from_secs(60), time.now()).await.unwrap();
     assert_eq!(claimed.len(), 1);
     assert_eq!(notifier.send_due(&state, &project.jobs, &time.clock()).await.unwrap().deliveries.len(), 0);
     time.set(12);
@@ -196,8 +200,7 @@ async fn stale_data_are_told_once_for_each_time() {
     }
     notifier.send_due(&state, &project.jobs, &time.clock()).await.unwrap();
     let text = server.requests()[0].json()["text"].as_str().unwrap().to_owned();
-    let first =
-        "*the data of nightly are late by 60 min: published up to 2026-01-01, 37 h old, where 36 h are allowed*";
+    let first = "*the data of nightly are late by 1 h: published up to 2026-01-01, 37 h old, where 36 h are allowed*";
     assert_eq!(text.lines().next().unwrap(), first);
     // Fresh again, and stale once more.
     record(&state, &Recorded { as_of: "2026-01-03", ..Recorded::new(2, RunOutcome::Succeeded, hours(61)) }).await;
@@ -252,6 +255,7 @@ async fn a_webhook_that_hangs_is_cut_off_and_tried_later_until_it_is_given_up() 
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
     let (delivery, error) = report.failed().next().unwrap();
     assert!(matches!(error, SendError::TimedOut(_)) && delivery.is_tried_again);
+    assert_eq!(error.to_string(), "there was no answer within 0.3 s");
     assert_eq!((delivery.target.as_str(), server.requests().len()), ("webhook 1 of on_failure", 3));
     // Not at once again, but after two minutes.
     assert!(notifier.send_due(&state, &project.jobs, &time.clock()).await.unwrap().deliveries.is_empty());

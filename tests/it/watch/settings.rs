@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use lifecycle::config::{LineageTarget, NotifyTarget, Problems, SmtpTls, load_jobs_alone, load_project};
+use lifecycle::config::{
+    LineageTarget, NotifyTarget, Problems, SmtpTls, load_environment, load_jobs_alone, load_project,
+    load_project_to_look,
+};
 
 use super::{Place, SECRET_PASSWORD, SECRET_PATH};
 
@@ -102,4 +105,25 @@ fn jobs_are_read_without_the_models_and_one_mistake_leaves_the_others() {
     assert_eq!(read.jobs.keys().collect::<Vec<_>>(), ["nightly"]);
     assert!(read.problems.0.iter().all(|problem| problem.file.ends_with("broken.yaml")), "{}", read.problems);
     assert!(!read.problems.is_empty());
+}
+
+#[test]
+fn whoever_only_looks_needs_no_secret_of_those_who_are_told() {
+    let place = Place::new()
+        .with_environment(SMTP)
+        .with_environment("openlineage: {url: \"${env:LINEAGE_URL}\"}\n")
+        .with_job("notify: {on_failure: [{webhook: \"${env:HOOK}\"}, {email: [ann@example.com]}]}\n");
+    let (root, nothing) = (place.path(""), |_: &str| None);
+    let project = load_project_to_look(&root, "local", &nothing).unwrap();
+    assert!(project.jobs["nightly"].notify.is_empty() && project.environment.smtp.is_none());
+    assert!(load_environment(&root, "local", &nothing).is_ok());
+    let read = load_jobs_alone(&root, "local", &nothing).unwrap();
+    assert!(read.problems.is_empty() && read.jobs.contains_key("nightly"), "{}", read.problems);
+    let problems = load_project(&root, "local", &nothing).unwrap_err().to_string();
+    for variable in ["SMTP_PASSWORD", "LINEAGE_URL", "HOOK"] {
+        assert!(problems.contains(&format!("the environment variable `{variable}` is not set")), "{problems}");
+    }
+    // Other secrets are needed by everybody.
+    let place = place.with_environment("parameters: {shop: \"${env:SHOP}\"}\n");
+    assert!(load_project_to_look(&place.path(""), "local", &nothing).is_err());
 }
