@@ -189,15 +189,6 @@ impl State {
         self.change("recording a sent notice", query).await.map(drop)
     }
 
-    /// When something waits to be sent next.
-    pub async fn next_send(&self) -> Result<Option<DateTime<Utc>>, StateError> {
-        let row = sqlx::query("select min(next_at) as next_at from notice_sends where status = 'waiting'")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(|error| self.failed("reading what waits to be sent", error))?;
-        self.record(&row).optional_instant("next_at")
-    }
-
     /// The newest notice of a kind about a job.
     pub async fn newest_notice(&self, job: &str, kind: NoticeKind) -> Result<Option<Notice>, StateError> {
         let row = sqlx::query(

@@ -13,7 +13,7 @@ use super::Clock;
 use super::message::Message;
 use super::notices::Sender;
 use super::send::{Patience, Post, SendError};
-use super::standing::{is_good, standings};
+use super::standing::standings;
 use crate::config::{Job, Notify, NotifyTarget, Project};
 use crate::state::{
     DueSend, NotRunReason, Notice, NoticeKind, RunFilter, RunOutcome, RunStatus, RunSummary, ScheduledRun,
@@ -90,7 +90,7 @@ impl Notifier {
         match run.status {
             // Somebody wanted it to stop.
             RunStatus::Running | RunStatus::Ended(RunOutcome::Interrupted) => Ok(false),
-            RunStatus::Ended(outcome) if is_good(outcome) => self.note_recovery(state, job, &run, now).await,
+            RunStatus::Ended(outcome) if outcome.is_clean() => self.note_recovery(state, job, &run, now).await,
             RunStatus::Ended(_) => self.note_failure(state, job, &run, now).await,
         }
     }
@@ -204,7 +204,7 @@ impl Notifier {
         match run.status {
             RunStatus::Running => Ok(false),
             _ if now - ended_at > NEWS => Ok(false),
-            RunStatus::Ended(outcome) if is_good(outcome) => self.note_recovery(state, job, run, now).await,
+            RunStatus::Ended(outcome) if outcome.is_clean() => self.note_recovery(state, job, run, now).await,
             // Whoever runs a job by hand sees what becomes of it.
             RunStatus::Ended(_) if run.trigger != Trigger::Schedule => Ok(false),
             RunStatus::Ended(_) if now - ended_at < grace(job) => Ok(false),

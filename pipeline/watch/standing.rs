@@ -98,7 +98,7 @@ impl Standing {
         let mut troubles = Vec::new();
         if let Some(run) = &self.last_run
             && let RunStatus::Ended(outcome) = run.status
-            && !is_good(outcome)
+            && !outcome.is_clean()
         {
             troubles.push(format!("the last run {}", outcome_words(outcome)));
         }
@@ -115,11 +115,6 @@ impl Standing {
         }
         troubles
     }
-}
-
-/// Whether a run's end needs nobody's attention.
-pub(super) fn is_good(outcome: RunOutcome) -> bool {
-    outcome.is_clean()
 }
 
 /// `failed`, `was stopped by its checks`: after the name of a job or run.
