@@ -138,7 +138,7 @@ def simulated(binary, zone):
             strange = set(table["decision"].unique().to_pylist()) - {"run"}
             if strange:
                 sys.exit(f"{zone}: decisions {strange}, where every run starts")
-            at = table["scheduled_at"].cast("timestamp[us, tz=UTC]").cast("int64").to_numpy()
+            at = table["scheduled_at"].cast("int64").to_numpy()
             jobs = table["job"].dictionary_encode().combine_chunks()
             for place, job in enumerate(jobs.dictionary.to_pylist()):
                 started[job].append(at[jobs.indices.to_numpy() == place] // 60_000_000)
