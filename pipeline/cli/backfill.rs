@@ -14,13 +14,14 @@ use super::arguments::{
 };
 use super::context::{Context, person};
 use super::failure::Report;
+use super::plan::refuse_days_to_come;
 use super::surroundings::surroundings;
 use super::text_table::TextTable;
 use super::{ExitCode, Failure, numbers};
 use crate::config::{Environment, Project, TableName};
 use crate::run::{
-    BackfillOutlook, BackfillWork, Clock, DayChoice, backfill_outlook, cancel_backfill, choose_days, create_backfill,
-    host_name,
+    BackfillOutlook, BackfillWork, Clock, DayChoice, backfill_outlook, cancel_backfill, catch_up_exports, choose_days,
+    create_backfill, host_name,
 };
 use crate::state::{BackfillStatus, DayOrder, DaysLeft, PauseOutcome, State};
 use work::work;
@@ -94,6 +95,9 @@ async fn start(
     let days = choose_days(state, &surroundings, &range.job, range.from, range.to, choice).await?;
     if days.is_empty() {
         context.output.message("nothing to do: no day of the range is left to run");
+        if !range.dry_run {
+            catch_up_exports(project, &surroundings, &range.job).await?;
+        }
         return Ok(ExitCode::Done);
     }
     if range.dry_run {
@@ -118,11 +122,7 @@ fn check_range(range: &BackfillRange, context: &Context, project: &Project) -> R
         let known: Vec<&str> = project.jobs.keys().map(String::as_str).collect();
         return Err(Failure::unknown_name("job", &range.job, &known));
     }
-    let zone = project.environment.timezone;
-    if range.to > context.today(zone) {
-        let hint = format!("the last complete day is {}", context.last_complete_day(zone));
-        return refuse(format!("{} is still to come", range.to), hint);
-    }
+    refuse_days_to_come(range.to, context, project)?;
     let end = range.from.checked_add_months(Months::new(MOST_YEARS * 12));
     if end.is_some_and(|end| range.to >= end) {
         let days = numbers::count(u64::try_from((range.to - range.from).num_days() + 1).unwrap_or_default());
@@ -156,6 +156,9 @@ async fn resume(
     let (backfill, _) = state.show_backfill(&arguments.backfill_id, context.now()).await?;
     if backfill.done == backfill.days() {
         context.output.message("nothing to do: all its days are done");
+        if project.jobs.contains_key(&backfill.job) {
+            catch_up_exports(project, &surroundings(context, project), &backfill.job).await?;
+        }
         return Ok(ExitCode::Done);
     }
     if !project.jobs.contains_key(&backfill.job) {

@@ -6,7 +6,7 @@ use super::arguments::{PlanArguments, RunSelection};
 use super::context::Context;
 use super::surroundings::surroundings;
 use super::text_table::TextTable;
-use super::{ExitCode, Failure, numbers};
+use super::{ExitCode, Failure, Report, numbers};
 use crate::config::Project;
 use crate::plan::{Action, ModelStep, RunPlan, days_in_words, history_of, late_in_words};
 use crate::run::{RunRequest, prepare};
@@ -15,16 +15,20 @@ use crate::state::Trigger;
 /// Prints the plan of a run.
 pub async fn execute(arguments: &PlanArguments, context: &Context) -> Result<ExitCode, Failure> {
     let project = context.look_at_project()?;
-    let request = request(&arguments.selection, context, &project);
+    let request = request(&arguments.selection, context, &project)?;
     let prepared = prepare(&project, &surroundings(context, &project), &request).await?;
     print(&prepared.plan, context)?;
     Ok(ExitCode::Done)
 }
 
 /// The run that the arguments ask for.
-pub fn request(selection: &RunSelection, context: &Context, project: &Project) -> RunRequest {
-    let as_of: NaiveDate = selection.as_of.unwrap_or_else(|| context.last_complete_day(project.environment.timezone));
-    RunRequest {
+///
+/// # Errors
+/// A day to come: what is published as of it would keep every run until then from being the current one.
+pub fn request(selection: &RunSelection, context: &Context, project: &Project) -> Result<RunRequest, Failure> {
+    let as_of = selection.as_of.unwrap_or_else(|| context.last_complete_day(project.environment.timezone));
+    refuse_days_to_come(as_of, context, project)?;
+    Ok(RunRequest {
         job: selection.job.clone(),
         as_of,
         select: selection.select.clone(),
@@ -32,7 +36,17 @@ pub fn request(selection: &RunSelection, context: &Context, project: &Project) -
         variables: selection.variables.clone(),
         trigger: Trigger::Manual,
         backfill_id: None,
+    })
+}
+
+/// Refuses a day after today in the environment's zone.
+pub fn refuse_days_to_come(day: NaiveDate, context: &Context, project: &Project) -> Result<(), Failure> {
+    let zone = project.environment.timezone;
+    if day <= context.today(zone) {
+        return Ok(());
     }
+    let hint = format!("the last complete day is {}", context.last_complete_day(zone));
+    Err(Failure::Usage(Report::new(format!("{day} is still to come")).hint(hint)))
 }
 
 fn print(plan: &RunPlan, context: &Context) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use datafusion::error::DataFusionError;
 use futures::StreamExt;
 
 use super::arguments::QueryArguments;
@@ -23,15 +24,15 @@ pub async fn execute(arguments: &QueryArguments, context: &Context) -> Result<Ex
     let surroundings = surroundings(context, &project);
     let view = open_release(&project, &surroundings, &job, arguments.release).await?;
     add_ops(&view, &project, context).await?;
-    let refused = |error: datafusion::error::DataFusionError| {
-        Failure::Usage(
-            Report::new(engine_words(&error).lines().next().unwrap_or_default())
-                .hint("`lifecycle tables` lists the published tables; names are `marts.<table>`"),
-        )
+    let planned = async {
+        let rows = view.workspace.query(&sql).await?;
+        let schema = std::sync::Arc::new(rows.schema().as_arrow().clone());
+        Ok((schema, rows.execute_stream().await?))
     };
-    let rows = view.workspace.query(&sql).await.map_err(refused)?;
-    let schema = std::sync::Arc::new(rows.schema().as_arrow().clone());
-    let mut stream = rows.execute_stream().await.map_err(refused)?;
+    let (schema, mut stream) = match planned.await {
+        Ok(planned) => planned,
+        Err(error) => return Err(refused(&view, &sql, &error).await),
+    };
     let mut printer = BatchPrinter::new(&context.output, arguments.format, schema, arguments.file.as_deref())?;
     while let Some(batch) = stream.next().await {
         let batch = batch
@@ -40,6 +41,17 @@ pub async fn execute(arguments: &QueryArguments, context: &Context) -> Result<Ex
     }
     printer.finish()?;
     Ok(ExitCode::Done)
+}
+
+/// What is wrong with a query, in the words that models are refused with.
+async fn refused(view: &ReleaseView, sql: &str, error: &DataFusionError) -> Failure {
+    let tables = "`lifecycle tables` lists the published tables; names are `marts.<table>`";
+    let Some(mistake) = view.workspace.validate_query(sql).await else {
+        return Failure::Usage(Report::new(engine_words(error).lines().next().unwrap_or_default()).hint(tables));
+    };
+    let place = mistake.place.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default();
+    let hint = mistake.hint.unwrap_or_else(|| tables.to_owned());
+    Failure::Usage(Report::new(format!("{}{place}", mistake.message)).hint(hint))
 }
 
 fn text(argument: &str) -> Result<String, Failure> {

@@ -20,7 +20,7 @@ const LISTED_REPAIRS: usize = 20;
 pub async fn execute(arguments: &RunArguments, context: &Context) -> Result<ExitCode, Failure> {
     let project = context.load_project()?;
     let state = context.open_state(&project.environment).await?;
-    let request = request(&arguments.selection, context, &project);
+    let request = request(&arguments.selection, context, &project)?;
     let listener = Attempts { context, wait: arguments.wait, attempts: arguments.attempts };
     let outcome = run_with_retries(&project, &state, &surroundings(context, &project), &request, &listener).await;
     if arguments.notify {

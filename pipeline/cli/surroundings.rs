@@ -61,7 +61,7 @@ pub fn run_report(error: &RunError) -> Report {
         RunError::Selector(error) => report.maybe_hint(error.hint().map(str::to_owned)),
         RunError::NotOfJob { .. } => report.hint("add it to the job's `models`, or name one that the job builds"),
         RunError::Busy { .. } => {
-            report.hint("wait until that run has ended, then run it again; `lifecycle run --wait` does so")
+            report.hint("wait until it has ended, then repeat the command; `lifecycle run` does so with `--wait`")
         }
         RunError::BackfillBusy { .. } => report.hint("wait until it has ended, or `lifecycle backfill cancel` it"),
         RunError::Checks(_) => {

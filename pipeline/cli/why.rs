@@ -22,7 +22,7 @@ pub async fn execute(arguments: &WhyArguments, context: &Context) -> Result<Exit
     let (job, table) = find_table(&project, arguments.job.as_deref(), &arguments.table)?;
     let selection =
         RunSelection { job, as_of: arguments.as_of, select: Vec::new(), full_refresh: false, variables: Vec::new() };
-    let request = request(&selection, context, &project);
+    let request = request(&selection, context, &project)?;
     let surroundings = surroundings(context, &project);
     let found = explain(&project, &surroundings, &request, &table, arguments.day).await?;
     match arguments.format {

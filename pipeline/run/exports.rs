@@ -6,8 +6,9 @@ use crate::config::{Job, Project, TableName};
 use crate::publish::{ExportRecord, ExportRequest, write_exports};
 use crate::storage::{Release, Warehouse};
 
-use super::RunError;
+use super::prepare::find_job;
 use super::release::{Publication, is_committed};
+use super::{RunError, Surroundings, warehouse};
 
 /// What a release changed of the one before it.
 pub(super) struct Changed {
@@ -49,6 +50,19 @@ pub(super) async fn export(
 ) -> Result<(), RunError> {
     let left = |error| RunError::ExportsLeft { release: release.number, source: Box::new(error) };
     try_to_export(project, warehouse, job, release, changed).await.map_err(left)
+}
+
+/// Writes the exports of a job's current release, where they are of another: a process may have died, or failed, between
+/// a release and its exports.
+///
+/// # Errors
+/// [`RunError::ExportsLeft`].
+pub async fn catch_up_exports(project: &Project, surroundings: &Surroundings, job: &str) -> Result<(), RunError> {
+    let (job, warehouse) = (find_job(project, job)?, warehouse(project, &surroundings.stores));
+    match warehouse.current_release(&job.name).await? {
+        Some(release) => export(project, &warehouse, job, &release, None).await,
+        None => Ok(()),
+    }
 }
 
 async fn try_to_export(

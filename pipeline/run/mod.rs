@@ -49,6 +49,7 @@ pub use error::RunError;
 pub(crate) use error::chain as error_in_one_line;
 pub use execute::{RunReport, TableReport, run_job};
 pub use explain::finding_text;
+pub use exports::catch_up_exports;
 pub use lease::{host_name, owner as this_process};
 pub use prepare::{Prepared, prepare, select_cases};
 pub use repair::{RepairOutcome, RepairReport};

@@ -13,6 +13,7 @@ use crate::publish::days_of;
 use crate::storage::{CommitMetadata, HistoryDay, Release, Snapshot, StorageError, Table, Warehouse};
 
 use super::released::is_written;
+use super::validate::missing_leaves;
 use super::{RunError, RunRequest, Surroundings, landing, parameters, warehouse};
 
 /// Sources whose drop zones are listed at once.
@@ -64,8 +65,11 @@ pub(super) fn find_job<'a>(project: &'a Project, name: &str) -> Result<&'a Job, 
 
 /// The graph of a project's models, its mistakes in the form of a user's files.
 pub(super) fn graph(project: &Project) -> Result<Graph, Problems> {
-    Graph::new(&project.models)
-        .map_err(|mistakes| Problems(mistakes.iter().map(|mistake| graph_problem(project, mistake)).collect()))
+    let graph = Graph::new(&project.models)
+        .map_err(|mistakes| Problems(mistakes.iter().map(|mistake| graph_problem(project, mistake)).collect()))?;
+    // Of a source that is not there, every row would be missing without a word.
+    let missing = missing_leaves(project, &graph).into_iter().map(|(_, problem)| problem);
+    Problems(missing.collect()).into_result(graph)
 }
 
 pub(super) fn graph_problem(project: &Project, mistake: &GraphMistake) -> Problem {

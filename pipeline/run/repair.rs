@@ -216,7 +216,7 @@ impl<'a> Repair<'a> {
                 return Ok(error.may_pass());
             }
         };
-        let mut is_away = false;
+        let mut found = Ready::default();
         let mut histories = work.histories.into_iter();
         while let Some(staged) = histories.next() {
             let table = history_of(&staged.step.model);
@@ -224,31 +224,34 @@ impl<'a> Repair<'a> {
                 days.discard(&[staged]).await;
                 continue;
             };
-            let compared = Box::pin(self.compare(days, &table, &staged)).await;
-            let outcome = match compared.map_err(|error| self.of_day(day, error)) {
+            let outcome = match Box::pin(self.compare(days, &table, &staged)).await {
                 Ok(moved) if moved.is_nothing() => {
                     days.discard(&[staged]).await;
-                    ready.verified.entry(table.to_string()).or_default().insert(day);
+                    found.verified.entry(table.to_string()).or_default().insert(day);
                     RepairOutcome::Unmoved
                 }
                 Ok(moved) => {
-                    ready.staged.push(staged);
+                    found.staged.push(staged);
                     RepairOutcome::Moved(moved)
                 }
-                Err(Ok(error)) => {
-                    days.discard(&[staged]).await;
-                    is_away |= error.may_pass();
-                    RepairOutcome::Failed(super::error::chain(&error))
-                }
-                Err(Err(error)) => {
-                    ready.staged.push(staged);
-                    ready.staged.extend(histories);
-                    return Err(error);
+                Err(error) => {
+                    // The histories of a day are published together, or none of them.
+                    found.staged.push(staged);
+                    found.staged.extend(histories);
+                    days.discard(&found.staged).await;
+                    let error = self.of_day(day, error)?;
+                    ready.reports.extend(self.failed(day, &super::error::chain(&error)));
+                    return Ok(error.may_pass());
                 }
             };
-            ready.reports.push(RepairReport { table, as_of: day, late, outcome });
+            found.reports.push(RepairReport { table, as_of: day, late, outcome });
         }
-        Ok(is_away)
+        ready.staged.extend(found.staged);
+        for (table, days) in found.verified {
+            ready.verified.entry(table).or_default().extend(days);
+        }
+        ready.reports.extend(found.reports);
+        Ok(false)
     }
 
     /// An error that concerns a day alone; the others concern the run.

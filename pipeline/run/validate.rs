@@ -25,7 +25,9 @@ pub async fn validate_project(project: &Project) -> Result<Problems, RunError> {
     let mut mistakes = Mistakes::default();
     let graph = graph_of_sound(project, &mut mistakes);
     unknown_parameters(project, &graph, &mut mistakes);
-    missing_leaves(project, &graph, &mut mistakes);
+    for (model, problem) in missing_leaves(project, &graph) {
+        mistakes.add(&model, problem);
+    }
     let Mistakes { mut problems, broken } = mistakes;
     for job in project.jobs.values() {
         problems.extend(validate_job(project, &graph, &broken, job).await?);
@@ -244,13 +246,17 @@ fn unknown_parameters(project: &Project, graph: &Graph, mistakes: &mut Mistakes)
     }
 }
 
+/// The schema of models that stay empty where the project has none of their sources.
+const STAGING: &str = "staging";
+
 /// Letters that a mistyped name of a source may differ in; further away it is a source that the project does not have.
 const TYPING_ERRORS: usize = 2;
 
 /// Seeds that do not exist, and sources that are mistyped or that are missing beside others.
 ///
-/// A model none of whose sources the project has is none of its own: the standard models come whole.
-fn missing_leaves(project: &Project, graph: &Graph, mistakes: &mut Mistakes) {
+/// A staging model none of whose sources the project has is none of its own: the standard models come whole.
+pub(super) fn missing_leaves(project: &Project, graph: &Graph) -> Vec<(TableName, Problem)> {
+    let mut missing = Vec::new();
     let sources: BTreeSet<&str> = project.sources().map(|source| source.name.as_str()).collect();
     let is_mistyped =
         |name: &str| sources.iter().any(|source| strsim::damerau_levenshtein(name, source) <= TYPING_ERRORS);
@@ -264,7 +270,7 @@ fn missing_leaves(project: &Project, graph: &Graph, mistakes: &mut Mistakes) {
                 format!("no seed `{table}`")
             } else if is_missing_source && declared_in_part {
                 format!("no source `{}`, though the model reads others that are there", table.table)
-            } else if is_missing_source && is_mistyped(&table.table) {
+            } else if is_missing_source && (name.schema != STAGING || is_mistyped(&table.table)) {
                 format!("no source `{}`", table.table)
             } else {
                 continue;
@@ -278,13 +284,11 @@ fn missing_leaves(project: &Project, graph: &Graph, mistakes: &mut Mistakes) {
             if let Some((line, column)) = find_table(&model.sql, table) {
                 problem = problem.at(line, column, &model.sql);
             }
-            mistakes.add(
-                name,
-                match super::prepare::suggestion(&table.to_string(), &known) {
-                    Some(hint) => problem.hint(hint),
-                    None => problem,
-                },
-            );
+            if let Some(hint) = super::prepare::suggestion(&table.to_string(), &known) {
+                problem = problem.hint(hint);
+            }
+            missing.push((name.clone(), problem));
         }
     }
+    missing
 }

@@ -13,7 +13,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ident, lit};
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
 use tokio::sync::RwLock;
 
 use crate::config::{Model, ModelColumn, Seed, TableName};
@@ -179,6 +179,7 @@ impl Workspace {
     /// A query over the registered tables, with the bindings in the place of `$names`.
     pub async fn query(&self, sql: &str) -> Result<DataFrame, DataFusionError> {
         let plan = self.plan(sql).await?;
+        only_reads(&plan)?;
         Ok(DataFrame::new(self.context.state(), plan))
     }
 
@@ -226,7 +227,7 @@ impl Workspace {
     /// Plans any SQL without running it: its mistake, if it has one.
     pub async fn validate_query(&self, sql: &str) -> Option<PlanMistake> {
         let planned = match self.plan(sql).await {
-            Ok(plan) => self.analyze(plan),
+            Ok(plan) => only_reads(&plan).and_then(|()| self.analyze(plan)),
             Err(error) => Err(error),
         };
         planned.err().map(|error| PlanMistake::of_engine(&error))
@@ -322,4 +323,10 @@ fn day_filter(days: &BTreeSet<NaiveDate>) -> Option<Expr> {
 pub(super) fn days_since_epoch(day: NaiveDate) -> i32 {
     let days = (day - NaiveDate::default()).num_days();
     i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
+}
+
+/// Tables are made by models; everything else only reads them.
+fn only_reads(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    options.verify_plan(plan).map_err(|_| DataFusionError::Plan("only queries are run here: `select …`".to_owned()))
 }

@@ -33,6 +33,7 @@ use crate::state::{
 
 use super::carried::Carried;
 use super::execute::{RunAtWork, build_and_publish, land_and_look, stand_still};
+use super::exports::catch_up_exports;
 use super::landed::Landed;
 use super::lease::HeldLease;
 use super::prepare::{check_request, find_job, prepare};
@@ -256,7 +257,8 @@ async fn run_days(
         }
         outcome?;
     }
-    Ok(())
+    // Those of the last release may have failed, and nothing of this backfill comes after it.
+    catch_up_exports(&project, surroundings, &work.backfill.job).await
 }
 
 async fn give_back(lease: Arc<HeldLease>) -> Result<(), RunError> {

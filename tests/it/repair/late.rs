@@ -277,6 +277,32 @@ fn a_day_that_cannot_be_compared_stays_and_does_not_stop_the_others() {
     assert_same(&histories(&kiosk), &from_the_start(&kiosk, 2));
 }
 
+/// All tables of a day tell of the same facts.
+#[test]
+fn the_histories_of_a_day_move_together_or_not_at_all() {
+    let kiosk = after_six_nights();
+    kiosk.0.write("sql/marts/amounts.sql", "select amount from staging.sales where business_day(sold_at) <= $as_of\n");
+    let columns = "columns:\n  - {name: amount, type: \"decimal(12,2)\", description: A column.}\n";
+    kiosk.0.write("sql/marts/amounts.yaml", &format!("description: A table.\nhistory: daily\n{columns}"));
+    kiosk.run(7).expect(0);
+    kiosk.run(8).expect(0);
+    let folder = kiosk.0.path(&format!("warehouse/marts/balances_history/as_of={}", day(7)));
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    std::fs::rename(&file, kiosk.0.path("aside")).unwrap();
+    late_sale(&kiosk, 7, "x1", "newcomer", "7.00");
+    let before = kiosk.0.query("select count(*) from marts.amounts_history");
+    kiosk.run(8).expect(3).says(&["marts.balances_history of", "could not be repaired: "]);
+    let mut expected = repaired("amounts_history", &[7], "failed,0,0,0");
+    expected.extend(repaired("balances_history", &[7], "failed,0,0,0"));
+    assert_eq!(repairs(&kiosk), expected);
+    std::fs::rename(kiosk.0.path("aside"), &file).unwrap();
+    let today = kiosk.0.query(&format!("select count(*) from marts.amounts_history where as_of = '{}'", day(8)));
+    assert_ne!(today, ["0"]);
+    assert_eq!(kiosk.0.data_files(), kiosk.0.committed_files(), "what was built of the day is swept");
+    kiosk.run(8).expect(0).says(&["repaired 2 days of histories"]);
+    assert_ne!(kiosk.0.query("select count(*) from marts.amounts_history"), before);
+}
+
 /// Without a grain, rows are told apart by all their columns, and how often each is there counts.
 #[test]
 fn one_more_of_a_row_that_is_there_moves_a_table_without_a_grain() {

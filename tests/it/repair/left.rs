@@ -132,3 +132,23 @@ fn exports_that_cannot_be_written_leave_the_release() {
     assert!(std::fs::read_to_string(&export).unwrap().contains("buyers"));
     assert_eq!(kiosk.0.release().number, number);
 }
+
+#[test]
+fn a_backfill_ends_with_the_exports_of_its_last_release() {
+    let kiosk = after_six_nights();
+    let export = kiosk.0.path("warehouse/exports/nightly/totals.csv");
+    std::fs::remove_file(&export).unwrap();
+    std::fs::create_dir_all(export.join("in the way")).unwrap();
+    late_sale(&kiosk, 7, "x1", "newcomer", "7.00");
+    let (backfill, released) =
+        (["backfill", "nightly", "--from", "2025-12-04", "--to", "2025-12-04"], kiosk.0.release());
+    assert_eq!(day(8).to_string(), backfill[3]);
+    let told = format!("release {} is published, but its exports are not all written", released.number + 1);
+    kiosk.0.lifecycle(&backfill).expect(3).says(&[&told, "the next run writes them"]);
+    // With nothing left to run, it says so again until they are written.
+    kiosk.0.lifecycle(&backfill).expect(3).says(&["nothing to do", &told]);
+    std::fs::remove_dir_all(&export).unwrap();
+    kiosk.0.lifecycle(&backfill).expect(0).says(&["nothing to do"]);
+    assert!(std::fs::read_to_string(&export).unwrap().contains("buyers"));
+    assert_eq!(kiosk.0.release().number, released.number + 1);
+}
