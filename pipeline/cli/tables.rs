@@ -45,7 +45,9 @@ pub async fn execute(arguments: &TablesArguments, context: &Context) -> Result<E
             });
         }
     }
-    if rows.is_empty() {
+    if project.jobs.is_empty() {
+        context.output.message("the project has no job now, and tables are listed by job: write one under jobs/");
+    } else if rows.is_empty() {
         context.output.message("nothing is published yet: `lifecycle run JOB` publishes the first release");
     }
     let schema = Arc::new(Schema::new(vec![

@@ -208,8 +208,10 @@ fn check_environment(root: &Path, name: &str, reading: Reading<'_>, problems: &m
             [] => format!("the environment `{name}` has no file here"),
             names => format!("the environment `{name}` has no file here, expected {}", one_of(names)),
         };
-        let hint = did_you_mean(name, names.iter().copied())
-            .unwrap_or_else(|| "a project is a folder with `config/`, `jobs/` and `sql/`".to_owned());
+        let hint = did_you_mean(name, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
+            [] => "a project is a folder with `config/`, `jobs/` and `sql/`".to_owned(),
+            _ => format!("write {}, or choose another with --env", file.display()),
+        });
         problems.push(Problem::new(file, message).hint(hint));
         // Models and jobs are checked all the same, as if they were to run with the defaults.
         let mut nowhere = Findings::new("", "");

@@ -57,8 +57,9 @@ pub enum PublishError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("job `{job}` has no release {number}")]
-    NoRelease { job: String, number: u64 },
+    /// The oldest and the newest that there are, or none.
+    #[error("job `{job}` has no release {number}: {}", there_are(*.known))]
+    NoRelease { job: String, number: u64, known: Option<(u64, u64)> },
     #[error("release {number} of job `{job}` was vacuumed; the oldest that is left is {oldest}")]
     Vacuumed { job: String, number: u64, oldest: u64 },
     #[error("release {number} of job `{job}` cannot be read")]
@@ -96,6 +97,14 @@ pub async fn record_release(warehouse: &Warehouse, release: &Release) -> Result<
     })
 }
 
+fn there_are(known: Option<(u64, u64)>) -> String {
+    match known {
+        None => "nothing has been published yet".to_owned(),
+        Some((oldest, newest)) if oldest == newest => format!("there is only {newest}"),
+        Some((oldest, newest)) => format!("there are {oldest} to {newest}"),
+    }
+}
+
 /// Reads a release; one that is not there is the caller's mistake, all else the store's.
 pub async fn read_release(warehouse: &Warehouse, job: &str, number: u64) -> Result<Release, PublishError> {
     let job = job.to_owned();
@@ -106,7 +115,10 @@ pub async fn read_release(warehouse: &Warehouse, job: &str, number: u64) -> Resu
                 Some(oldest) if (1..*oldest).contains(&number) => {
                     Err(PublishError::Vacuumed { job, number, oldest: *oldest })
                 }
-                _ => Err(PublishError::NoRelease { job, number }),
+                oldest => {
+                    let known = oldest.copied().zip(numbers.last().copied());
+                    Err(PublishError::NoRelease { job, number, known })
+                }
             },
             Err(source) => Err(PublishError::ReleaseUnreadable { job, number, source }),
         },

@@ -40,6 +40,9 @@ impl RunError {
             RunError::Land(LandError::LocationMissing { .. }) => {
                 "check `location` in the job and `raw` in the environment's configuration"
             }
+            RunError::Land(LandError::LocationForbidden { location, .. }) if location.starts_with("file:") => {
+                "let this user read the folder"
+            }
             RunError::Land(LandError::LocationForbidden { .. }) => {
                 "check the credentials in the environment, and the store's policy"
             }

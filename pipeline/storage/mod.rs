@@ -132,6 +132,12 @@ impl StorageError {
             Self::NoConditionalPut { source: object_store::Error::NotImplemented { .. }, .. } => {
                 Some("take `aws_conditional_put` out of `storage` and the environment, and ask `lifecycle doctor`")
             }
+            Self::NotPermitted { location, .. } | Self::Store { location, .. } if location.starts_with("file:") => {
+                Some("name a folder that this user may read and write, on a disk with space")
+            }
+            Self::NotPermitted { .. } => Some(
+                "check the credentials in the environment and the store's permissions for list, read, write and delete",
+            ),
             Self::CreatesAgain { .. } | Self::NoConditionalPut { .. } => {
                 Some("use a store that honours `If-None-Match: *`; `lifecycle doctor` tries it")
             }

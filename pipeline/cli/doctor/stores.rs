@@ -26,7 +26,12 @@ async fn check_raw(stores: &Stores, url: &Url) -> Finding {
     };
     match first_object(stores, url).await {
         Ok(Some(object)) => Finding::ok(NAME, format!("{url}: can be listed, for example {object}")),
-        Ok(None) | Err(StorageError::NotFound(_)) => nothing(),
+        Ok(None) => nothing(),
+        Err(StorageError::NotFound(_)) => Finding::warning(
+            NAME,
+            format!("{url} does not exist: a run would fail"),
+            "make it, and let your systems drop objects there, or set `raw`",
+        ),
         Err(error) => failed(NAME, &error),
     }
 }
@@ -86,11 +91,8 @@ fn check_conditional_put(url: &Url, seen: ConditionalPut) -> Finding {
 
 fn failed(name: &'static str, error: &StorageError) -> Finding {
     let hint = match error {
-        StorageError::NotPermitted { .. } => {
-            "check the credentials in the environment and the store's permissions for list, read, write and delete"
-        }
         StorageError::NotALocation(_) => "write a path, or a URL that begins with file, s3, gs, az or abfss",
-        _ => "check the location, the endpoint and region under `storage`, and the network",
+        error => error.hint().unwrap_or("check the location, the endpoint and region under `storage`, and the network"),
     };
     Finding::failed(name, Report::from_error(error).hint(hint))
 }

@@ -128,7 +128,7 @@ fn doctor_says_what_is_wrong_with_all_of_it_at_once() {
     raw              warn  file://FOLDER/raw: nothing there yet
                            hint: let your systems drop objects there, or set `raw`
     warehouse        fail  store of `file://FOLDER/warehouse` failed: Generic LocalFileSystem error: File exists (os error 17)
-                           hint: check the location, the endpoint and region under `storage`, and the network
+                           hint: name a folder that this user may read and write, on a disk with space
     timezone         ok    Europe/London, now NOW; the last complete business day is DAY
     memory           ok    limit 1.1 GB of SIZE
     spill space      ok     TEMP: SIZE free

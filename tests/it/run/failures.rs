@@ -148,7 +148,7 @@ fn a_location_that_may_not_be_read_is_named() {
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     // A superuser reads everything.
     if let Some(ran) = ran {
-        ran.expect(1).says(&["orders", "may not be read", "hint: check the credentials"]);
+        ran.expect(1).says(&["orders", "may not be read", "hint: let this user read the folder"]);
     }
 }
 
